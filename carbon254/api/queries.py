@@ -1,0 +1,88 @@
+"""The statements readers run most, built once for HTTP and Python.
+
+Values never become part of the text unescaped: they go through `literal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+PRICE_COLUMNS = (
+    "market", "market_run", "location", "location_id", "interval_start", "interval_end",
+    "lmp", "energy", "congestion", "loss", "ghg", "known_at", "known_basis", "revision", "flags",
+)  # fmt: skip
+_KEY = "market, product, market_run, location_id, interval_start, interval_end"
+
+
+def literal(value: str | datetime) -> str:
+    """A value as SQL text. Datetimes must be aware; they become microsecond instants in UTC."""
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        return f"fromUnixTimestamp64Micro({round(moment.timestamp() * 1_000_000)}, 'UTC')"
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def among(column: str, values: Sequence[str]) -> str:
+    """`column IN (…)`."""
+    return f"{column} IN ({', '.join(literal(value) for value in values)})"
+
+
+def prices(
+    market: str,
+    start: datetime,
+    end: datetime,
+    locations: Sequence[str] = (),
+    run: str | None = None,
+    as_of: datetime | None = None,
+    strict: bool = False,
+) -> str:
+    """Interval prices of [start, end), one row an interval: current, or as they were known at `as_of`.
+
+    `strict` leaves out rows whose known_at was assumed. Locations match the provider's name or id.
+    """
+    where = [
+        f"market = {literal(market)}",
+        f"interval_start >= {literal(start)}",
+        f"interval_start < {literal(end)}",
+    ]
+    if locations:
+        where.append(f"({among('location', locations)} OR {among('location_id', locations)})")
+    if run:
+        where.append(f"market_run = {literal(run)}")
+    if as_of:
+        where.append(f"known_at <= {literal(as_of)}")
+    if strict:
+        where.append("known_basis != 'assumed'")
+    columns = ", ".join(PRICE_COLUMNS)
+    return (
+        f"SELECT {columns} FROM (SELECT * FROM interval_prices WHERE {' AND '.join(where)} "
+        f"ORDER BY {_KEY}, known_at DESC, revision DESC, received_at DESC LIMIT 1 BY {_KEY}) "
+        "ORDER BY market_run, location, interval_start, interval_end"
+    )
+
+
+def bars(location: str, width: str, start: datetime, end: datetime, market: str | None, run: str | None) -> str:
+    """Bars of one location or instrument that start in [start, end)."""
+    where = [
+        f"(location = {literal(location)} OR location_id = {literal(location)})",
+        f"width = {literal(width)}",
+        f"bar_start >= {literal(start)}",
+        f"bar_start < {literal(end)}",
+    ]
+    where += [f"market = {literal(market)}"] if market else []
+    where += [f"market_run = {literal(run)}"] if run else []
+    columns = (
+        "market, market_run, location, location_id, width, bar_start, bar_end, "
+        "open, high, low, close, mean, volume, count, expected, flags"
+    )
+    return f"SELECT {columns} FROM ohlc_bars WHERE {' AND '.join(where)} ORDER BY market, market_run, bar_start"
+
+
+def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, limit: int) -> str:
+    """The newest ticks of [start, end), newest first."""
+    where = [f"event_time >= {literal(start)}", f"event_time < {literal(end)}"]
+    where += [f"instrument = {literal(instrument)}"] if instrument else []
+    where += [f"tenant = {literal(tenant)}"] if tenant else []
+    columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
+    return f"SELECT {columns} FROM market_ticks WHERE {' AND '.join(where)} ORDER BY event_time DESC LIMIT {int(limit)}"

@@ -1,0 +1,114 @@
+"""The roof: opens the rooms that the settings name and hands them to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.lakekeeper import Lakekeeper
+from carbon254.engine.normaliser import Normaliser
+from carbon254.engine.projector import Projector
+from carbon254.engine.rebuilder import Rebuilder
+from carbon254.engine.runner import Runner
+from carbon254.feeds import feeds
+from carbon254.feeds.budget import open_budget
+from carbon254.feeds.http import Fetcher
+from carbon254.ingest import Inbox
+from carbon254.pipeline import Pipeline, sources
+from carbon254.settings import Settings
+from carbon254.stores.cache import LatestPrices
+from carbon254.stores.hot import HotStore, open_hot
+from carbon254.stores.lake import Lake, open_lake
+from carbon254.stores.ledger import Ledger, open_ledger
+from carbon254.stores.log import Log, open_log
+from carbon254.stores.raw import RawArchive, open_raw
+from carbon254.telemetry import Metrics
+from carbon254.workspace import Workspace
+
+# How long a consumer rests after it carried something. The lake gathers many batches into one commit.
+_PAUSES = {"lake": 5.0, "bars": 0.2}
+
+
+@dataclass
+class Node:
+    """Every open room of a workspace."""
+
+    settings: Settings
+    workspace: Workspace
+    clock: Clock
+    raw: RawArchive
+    log: Log
+    ledger: Ledger
+    hot: HotStore
+    lake: Lake
+    cache: LatestPrices
+    metrics: Metrics
+    pipeline: Pipeline
+    runner: Runner
+
+    def close(self) -> None:
+        """Stop the consumers, close the stores, give the workspace up."""
+        self.runner.stop()
+        self.hot.close()
+        self.lake.close()
+        self.ledger.close()
+        self.log.close()
+        self.workspace.release()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def base_urls(settings: Settings) -> Mapping[str, str]:
+    """Base URLs that stand in for the providers' own."""
+    if not settings.emulator_url:
+        return settings.base_urls
+    providers = {found.stream.provider.id for found in feeds().values()}
+    root = settings.emulator_url.rstrip("/")
+    return {provider: f"{root}/{provider}" for provider in providers} | settings.base_urls
+
+
+def open_node(settings: Settings, secrets: Mapping[str, str], clock: Clock | None = None) -> Node:
+    """Open the workspace as its owner. `secrets` holds credentials by the names the cards give.
+
+    Against the emulator, arrival times are the emulator's. Raises WorkspaceError and SettingsError.
+    """
+    settings.refuse_unavailable()
+    clock = clock or (ServerClock() if settings.emulator_url else SystemClock())
+    workspace = Workspace(settings.workspace)
+    workspace.claim()
+    try:
+        return _open(settings, secrets, clock, workspace)
+    except BaseException:
+        workspace.release()
+        raise
+
+
+def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspace: Workspace) -> Node:
+    raw = open_raw(workspace.path("raw"))
+    raw.sweep()
+    log = open_log(workspace.path("log.db"))
+    ledger = open_ledger(settings.ledger_url or f"sqlite:///{workspace.path('ledger.db')}")
+    hot = open_hot(settings.hot_url or f"chdb://{workspace.path('hot')}", ttl_days=settings.ttl_days)
+    hot.ensure()
+    lake = open_lake(settings.lake_url or str(workspace.path("lake")))
+    cache, metrics, known = LatestPrices(), Metrics(), sources()
+    normaliser = Normaliser(log, raw, known)
+    barmaker = Barmaker(log, hot, known)
+    pipeline = Pipeline(
+        log=log,
+        inbox=Inbox(raw, log),
+        fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
+        normaliser=normaliser,
+        projector=Projector(log, hot, cache, ledger, known, clock, metrics),
+        barmaker=barmaker,
+        lakekeeper=Lakekeeper(log, lake, known),
+        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker),
+    )
+    runner = Runner(log, pipeline.steps(), metrics, _PAUSES)
+    return Node(settings, workspace, clock, raw, log, ledger, hot, lake, cache, metrics, pipeline, runner)

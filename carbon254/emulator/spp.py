@@ -1,0 +1,94 @@
+"""SPP file browser: `DA-LMP-SL-*.csv` of a market day and `RTBM-LMP-SL-*.csv` of a five-minute interval.
+
+Files are named by the local end of the interval (a `d` marks the repeated hour); columns carry both local and GMT ends.
+Two rows an interval belong to the western balancing area (BAA SWPW), which is another market.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from . import text
+from .market import Ints
+from .places import Places, places
+from .world import Answer, Ask, World, day_starts
+
+CLOCK = "America/Chicago"
+_REAL_TIME, _DAY_AHEAD = "iso.rt.lmp.spp", "iso.da.lmp.spp"
+_RTBM = re.compile(r"^/(\d{4}/\d\d)/By_Interval/(\d\d)/RTBM-LMP-SL-(\d{12})(d?)\.csv$")
+_DA = re.compile(r"^/(\d{4}/\d\d)/By_Day/DA-LMP-SL-(\d{8})0100\.csv$")
+_STAMP = "%m/%d/%Y %H:%M:%S"
+_COMPONENTS = {"LMP": "lmp", "MLC": "loss", "MCC": "congestion", "MEC": "energy"}
+
+
+def answer(ask: Ask, world: World) -> Answer:
+    """The file asked for by `path`, or 404."""
+    wanted = ask.get("path")
+    if ask.path.endswith("/rtbm-lmp-by-location"):
+        topic, starts, step = _REAL_TIME, _interval(wanted), 300
+    elif ask.path.endswith("/da-lmp-by-location"):
+        topic, starts, step = _DAY_AHEAD, _day(wanted), 3_600
+    else:
+        return _missing()
+    if starts is None:
+        return _missing()
+    release = world.release(topic, ask.address, starts)
+    if release.count < len(starts):
+        return _missing()
+    return Answer(_render(world, topic, starts, step), published=release.published)
+
+
+def _missing() -> Answer:
+    return Answer(b'{"status":404,"error":"Not Found","message":"File not found"}', "application/json", 404)
+
+
+def _interval(wanted: str) -> Ints | None:
+    match = _RTBM.match(wanted)
+    if not match:
+        return None
+    folder, day, stamp, second = match.groups()
+    try:
+        naive = datetime.strptime(stamp, "%Y%m%d%H%M")
+    except ValueError:
+        return None
+    end = naive.replace(tzinfo=ZoneInfo(CLOCK), fold=int(bool(second))).astimezone(UTC)
+    start = end - timedelta(minutes=5)
+    told, opens = end.astimezone(ZoneInfo(CLOCK)), start.astimezone(ZoneInfo(CLOCK))
+    same = told.replace(tzinfo=None) == naive and told.fold == bool(second) and f"{opens:%Y/%m %d}" == f"{folder} {day}"
+    return np.array([int(start.timestamp())]) if same and naive.minute % 5 == 0 else None
+
+
+def _day(wanted: str) -> Ints | None:
+    match = _DA.match(wanted)
+    try:
+        day = date.fromisoformat(match[2]) if match else None
+    except ValueError:
+        return None
+    return day_starts(day, CLOCK, 3_600) if match and day and f"{day:%Y/%m}" == match[1] else None
+
+
+def _render(world: World, topic: str, starts: Ints, step: int) -> bytes:
+    chosen = world.places("spp")
+    own = _table(world, topic, chosen, starts, step, "SPP")
+    other = _table(world, topic, places("spp_west"), starts, step, "SWPW")
+    return text.csv_bytes(own) + text.csv_bytes(other, header=False)
+
+
+def _table(world: World, topic: str, chosen: Places, starts: Ints, step: int, area: str) -> pl.DataFrame:
+    found = world.prices(topic, chosen, starts)
+    locations, intervals = len(chosen), len(starts)
+    return pl.DataFrame(
+        {
+            "Interval": text.per_interval(text.stamps(text.local(starts, CLOCK, step), _STAMP), locations),
+            "GMTIntervalEnd": text.per_interval(text.stamps(text.instants(starts, step), _STAMP), locations),
+            "BAA": pl.repeat(area, locations * intervals, eager=True),
+            "Settlement Location": text.per_location(chosen.names, intervals),
+            "Pnode": text.per_location(chosen.zones, intervals),
+            **{theirs: found.dollars(ours).reshape(-1) for theirs, ours in _COMPONENTS.items()},
+        }
+    )

@@ -1,0 +1,194 @@
+"""Consumer `bars`: rows.<topic> → ohlc_bars, recomputed for the windows that rows touched.
+
+Bars are a pure function of the current prices, so a late or corrected price re-opens its windows: the narrowest
+bars are computed again from current prices, wider ones from narrower ones. Doing it twice gives the same bars.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+import pyarrow as pa
+
+from carbon254.model import dataset
+from carbon254.model.arrow import conform
+from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
+from carbon254.stages.aggregate import SERIES, window
+from carbon254.stores.hot import HotStore
+from carbon254.stores.log import Log, Record
+
+from .codec import decode
+from .normaliser import Source
+from .projector import CONSUMER as PROJECT
+from .projector import commit, within
+
+CONSUMER = "bars"
+MAX_ROWS = 1_000_000
+_FEW_PLACES = 500
+_PRICE_COLUMNS = [*SERIES, "location", "interval_start", "interval_end", "lmp", "flags"]
+_TICK_COLUMNS = ["market", "instrument", "event_time", "price", "quantity", "flags"]
+_BAR_COLUMNS = [
+    *SERIES, "location", "bar_start", "open", "high", "low", "close", "mean", "volume", "weight", "count", "flags",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Series:
+    """How one feed's rows become bars."""
+
+    source: Source
+
+    @property
+    def ticks(self) -> bool:
+        return self.source.stream.dataset == "market_ticks"
+
+    @property
+    def resolution(self) -> timedelta:
+        return timedelta(0) if self.ticks else self.source.stream.resolution
+
+    @property
+    def clock(self) -> str:
+        return "UTC" if self.ticks else self.source.stream.clock
+
+    @property
+    def table(self) -> str:
+        return "market_ticks" if self.ticks else "current_prices"
+
+    @property
+    def columns(self) -> list[str]:
+        return _TICK_COLUMNS if self.ticks else _PRICE_COLUMNS
+
+    @property
+    def time(self) -> str:
+        return "event_time" if self.ticks else "interval_start"
+
+    @property
+    def place(self) -> str:
+        return "instrument" if self.ticks else "location_id"
+
+    def narrowest(self, rows: pl.DataFrame, width: str) -> pl.DataFrame:
+        if self.ticks:
+            return bars_of_ticks(rows, width)
+        return bars_of_prices(rows, width, self.resolution, self.clock)
+
+
+class Barmaker:
+    """Keeps bars equal to what their prices say."""
+
+    def __init__(self, log: Log, hot: HotStore, sources: Mapping[str, Source]) -> None:
+        self._log, self._hot, self._sources = log, hot, sources
+
+    def step(self, limit: int = 256) -> int:
+        """Recompute the windows that pending rows touched; returns the number of records."""
+        ready = self._log.offsets(PROJECT)
+        pending = [r for r in self._log.read(CONSUMER, "rows.", limit) if r.offset <= ready.get(r.topic, 0)]
+        records = within(pending, MAX_ROWS)
+        by_topic: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_topic[record.topic.removeprefix("rows.")].append(record)
+        for topic, group in by_topic.items():
+            if self._sources[topic].stream.dataset in ("interval_prices", "market_ticks"):
+                self._recompute(_Series(self._sources[topic]), group)
+        if records:
+            commit(self._log, CONSUMER, records)
+        return len(records)
+
+    def _recompute(self, series: _Series, records: Sequence[Record]) -> None:
+        build = max(record.offset for record in records)
+        tables = [decode(record.body).select(series.columns) for record in records]
+        rows = pl.DataFrame(pa.concat_tables(tables).unify_dictionaries())
+        self.rebuild(series.source, rows, build)
+
+    def rebuild(self, source: Source, rows: pl.DataFrame, build: int) -> None:
+        """Recompute every bar whose window holds one of `rows` (the feed's own columns)."""
+        series = _Series(source)
+        widths = widths_for(series.resolution or WIDTHS["1m"])
+        touched = rows.select(window(series.time, widths[0], series.clock).alias("bar_start")).unique()
+        bars = series.narrowest(self._inputs(series, rows, touched, widths[0]), widths[0])
+        self._store(bars, build)
+        for narrower, wider in zip(widths, widths[1:], strict=False):
+            bars = roll_up(self._children(series, bars, narrower, wider), wider, series.resolution, series.clock)
+            self._store(bars, build)
+
+    def _inputs(self, series: _Series, rows: pl.DataFrame, touched: pl.DataFrame, width: str) -> pl.DataFrame:
+        """The current prices of the touched windows; the batch itself where the store holds nothing else."""
+        spans = _spans(touched["bar_start"], WIDTHS[width])
+        where = self._where(series, rows, spans, series.time)
+        if not series.ticks and self._alone(series, rows, where):
+            return rows
+        found = pl.DataFrame(self._hot.fetch(f"SELECT {', '.join(series.columns)} FROM {series.table} WHERE {where}"))
+        started = found.with_columns(window(series.time, width, series.clock).alias("bar_start"))
+        return started.join(touched, on="bar_start", how="semi").drop("bar_start")
+
+    def _alone(self, series: _Series, rows: pl.DataFrame, where: str) -> bool:
+        """True where the store holds exactly these rows in the span, each a different key."""
+        stored = self._hot.fetch(f"SELECT count() AS n FROM store.interval_prices WHERE {where}")["n"][0].as_py()
+        if stored != rows.height:
+            return False
+        return rows.select(*SERIES, "interval_start", "interval_end").n_unique() == rows.height
+
+    def _children(self, series: _Series, fresh: pl.DataFrame, narrower: str, wider: str) -> pl.DataFrame:
+        """All bars of `narrower` within the touched windows of `wider`: fresh ones, and stored ones around them."""
+        touched = fresh.select(window("bar_start", wider, series.clock).alias("_wide")).unique()
+        reach = WIDTHS[wider] + (timedelta(hours=1) if wider == "1d" else timedelta(0))
+        where = self._where(series, fresh, _spans(touched["_wide"], reach), "bar_start")
+        columns = ", ".join(_BAR_COLUMNS)
+        sql = f"SELECT {columns} FROM ohlc_bars WHERE width = '{narrower}' AND {where}"
+        stored = pl.DataFrame(self._hot.fetch(sql)).with_columns(pl.col("bar_start").dt.cast_time_unit("us"))
+        stored = stored.with_columns(window("bar_start", wider, series.clock).alias("_wide"))
+        stored = stored.join(touched, on="_wide", how="semi").drop("_wide")
+        own = fresh.select(_BAR_COLUMNS)
+        others = stored.cast(dict(own.schema)).join(own, on=[*SERIES, "bar_start"], how="anti")  # pyright: ignore[reportArgumentType]
+        return pl.concat([own, others]) if others.height else own
+
+    def _where(self, series: _Series, rows: pl.DataFrame, spans: list[tuple[datetime, datetime]], time: str) -> str:
+        """SQL that selects the feed's series, the rows' places (where they are few), and the time spans."""
+        parts = [f"market IN ({_texts(rows['market'])})"]
+        if not series.ticks:
+            parts.append(f"product IN ({_texts(rows['product'])}) AND market_run IN ({_texts(rows['market_run'])})")
+        elif time == "bar_start":
+            parts.append("market_run = 'tick'")
+        place = "location_id" if time == "bar_start" else series.place
+        if rows[place].n_unique() <= _FEW_PLACES:
+            parts.append(f"{place} IN ({_texts(rows[place])})")
+        ranges = [f"({time} >= {_instant(start)} AND {time} < {_instant(end)})" for start, end in spans]
+        return " AND ".join([*parts, f"({' OR '.join(ranges)})"])
+
+    def _store(self, bars: pl.DataFrame, build: int) -> None:
+        if bars.height:
+            marked = bars.with_columns(
+                pl.lit(build, dtype=pl.UInt64).alias("build"), pl.lit(str(build)).alias("batch_id")
+            )
+            width = bars["width"][0]
+            series = bars["market"][0] + bars["market_run"][0] + bars["location_id"][0]
+            token = f"bars-{build}-{width}-{series}-{bars['bar_start'].min()}-{bars.height}"
+            self._hot.insert("ohlc_bars", conform(marked, dataset("ohlc_bars")), token)
+
+
+def _spans(starts: pl.Series, width: timedelta, most: int = 32) -> list[tuple[datetime, datetime]]:
+    """Windows merged into at most `most` spans, so that a statement stays short."""
+    ordered = sorted(starts.to_list())
+    gap = width
+    while True:
+        spans: list[tuple[datetime, datetime]] = []
+        for start in ordered:
+            if spans and start <= spans[-1][1] + gap:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], start + width))
+            else:
+                spans.append((start, start + width))
+        if len(spans) <= most:
+            return spans
+        gap *= 4
+
+
+def _instant(moment: datetime) -> str:
+    return f"fromUnixTimestamp64Micro({int(moment.timestamp() * 1_000_000)}, 'UTC')"
+
+
+def _texts(values: pl.Series) -> str:
+    quoted = ("'" + str(v).replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values.unique().sort())
+    return ", ".join(quoted)

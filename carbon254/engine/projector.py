@@ -1,0 +1,110 @@
+"""Consumer `project`: rows.<topic> → hot store, latest prices, ledger.
+
+Each is idempotent: the hot store keeps one row per distinct key, version and value; the cache keeps the newest; the
+ledger counts payloads by their digest. The offset is committed last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+import pyarrow as pa
+
+from carbon254.clock import Clock
+from carbon254.stores.cache import LatestPrices
+from carbon254.stores.hot import HotStore
+from carbon254.stores.ledger import Ledger
+from carbon254.stores.log import Log, Record
+from carbon254.telemetry import Metrics
+
+from .codec import decode
+from .normaliser import Source
+
+CONSUMER = "project"
+MAX_ROWS = 400_000
+
+
+class Projector:
+    """Carries rows into what readers see."""
+
+    def __init__(
+        self,
+        log: Log,
+        hot: HotStore,
+        cache: LatestPrices,
+        ledger: Ledger,
+        sources: Mapping[str, Source],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._log, self._hot, self._cache, self._ledger = log, hot, cache, ledger
+        self._sources, self._clock, self._metrics = sources, clock, metrics
+
+    def step(self, limit: int = 64) -> int:
+        """Carry what is pending, up to `limit` records and about MAX_ROWS rows; returns the number of records."""
+        records = within(self._log.read(CONSUMER, "rows.", limit), MAX_ROWS)
+        if not records:
+            return 0
+        by_dataset: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_dataset[self._source(record).stream.dataset].append(record)
+        for name, group in by_dataset.items():
+            table = pa.concat_tables([decode(record.body) for record in group]).unify_dictionaries()
+            self._hot.insert(name, table, _token(group))
+            self._metrics.stored.labels(name).inc(table.num_rows)
+            self._remember_latest(name, table)
+        self._note(records)
+        commit(self._log, CONSUMER, records)
+        return len(records)
+
+    def _source(self, record: Record) -> Source:
+        return self._sources[record.topic.removeprefix("rows.")]
+
+    def _remember_latest(self, name: str, table: pa.Table) -> None:
+        if name == "interval_prices":
+            self._cache.put(pl.DataFrame(table))
+        elif name == "market_ticks":
+            self._cache.put_ticks(pl.DataFrame(table))
+
+    def _note(self, records: Sequence[Record]) -> None:
+        """What the ledger holds about a partition follows from its payloads, so noting it twice changes nothing."""
+        now = self._clock.now()
+        for record in records:
+            feed = record.topic.removeprefix("rows.")
+            for day in record.headers["days"]:
+                self._ledger.complete(
+                    feed,
+                    day["partition"],
+                    now,
+                    rows=day["rows"],
+                    payload=f"{record.headers['sha256']}:{record.headers['batch']}",
+                    watermark=day["watermark"],
+                    received=record.headers["received_at"],
+                )
+            self._metrics.success.labels(feed).set(now.timestamp())
+
+
+def within(records: Sequence[Record], rows: int) -> list[Record]:
+    """The first records that hold about `rows` rows together; always at least one."""
+    taken, total = [], 0
+    for record in records:
+        if taken and total + record.headers["rows"] > rows:
+            break
+        taken.append(record)
+        total += record.headers["rows"]
+    return taken
+
+
+def commit(log: Log, consumer: str, records: Sequence[Record]) -> None:
+    """Commit the last offset of each topic among `records`."""
+    last = {record.topic: record.offset for record in records}
+    with log.transaction() as txn:
+        for topic, offset in last.items():
+            txn.commit(consumer, topic, offset)
+
+
+def _token(records: Sequence[Record]) -> str:
+    return hashlib.sha256(",".join(str(record.offset) for record in records).encode()).hexdigest()

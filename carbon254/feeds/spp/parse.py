@@ -1,0 +1,60 @@
+"""SPP prices by settlement location: `DA-LMP-SL-*.csv` and `RTBM-LMP-SL-*.csv`.
+
+Columns Interval, GMTIntervalEnd, [BAA,] Settlement Location, Pnode, LMP, MLC, MCC, MEC. Both stamps are the interval's
+end; only the GMT one is used, so the repeated autumn hour needs no mark. Where the BAA column is present, rows of
+other balancing areas than SPP are another market and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from carbon254.errors import PayloadRefused
+from carbon254.wire import csv
+
+from ..contract import Payload, Rows, rejects
+
+_END = "GMTIntervalEnd"
+_PRICES = {"LMP": "lmp", "MLC": "loss", "MCC": "congestion", "MEC": "energy"}
+_TEXT = (_END, "Settlement Location")
+_TYPES: dict[str, type[pl.DataType]] = {
+    _END: pl.String,
+    "BAA": pl.String,
+    "Settlement Location": pl.String,
+    **dict.fromkeys(_PRICES, pl.Float64),
+}
+
+
+def recognise(name: str, head: bytes) -> list[str]:
+    """SPP files by header and name; the header alone cannot tell day-ahead from real-time."""
+    if _END not in csv.header(head) and not name.startswith(("DA-LMP-SL", "RTBM-LMP-SL")):
+        return []
+    if name.upper().startswith("DA-"):
+        return ["iso.da.lmp.spp"]
+    return ["iso.rt.lmp.spp"] if name.upper().startswith("RTBM-") else ["iso.rt.lmp.spp", "iso.da.lmp.spp"]
+
+
+def parse(payload: Payload) -> Iterator[Rows]:
+    """Rows in file order. Raises PayloadRefused for an empty file or a header that is not SPP's."""
+    if not payload.data[:1_000].strip():
+        raise PayloadRefused("the file is empty: SPP has not filled this interval; it will be asked for again")
+    csv.require(csv.header(payload.data), [*_TEXT, *_PRICES], "not an SPP price file")
+    for block in csv.read(payload.data, _TYPES):
+        yield _rows(block)
+
+
+def _rows(block: csv.Block) -> Rows:
+    frame = block.frame
+    if "BAA" in frame.columns:
+        frame = frame.filter(pl.col("BAA").str.strip_chars() == "SPP")
+    end = pl.col(_END).str.to_datetime("%m/%d/%Y %H:%M:%S", time_unit="us", time_zone="UTC", strict=False)
+    frame = frame.select(
+        pl.col("Settlement Location").alias("location"),
+        pl.col("Settlement Location").alias("location_id"),
+        end.alias("interval_end"),
+        *(pl.col(theirs).alias(ours) for theirs, ours in _PRICES.items()),
+        pl.col("line"),
+    )
+    return Rows(frame, rejects(block.lines, block.reasons, block.raws))

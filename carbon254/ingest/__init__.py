@@ -1,0 +1,5 @@
+"""The way in: every byte is archived, then noted in the raw log. Nothing is parsed here."""
+
+from .inbox import Arrived, Inbox
+
+__all__ = ["Arrived", "Inbox"]

@@ -1,0 +1,86 @@
+"""The inbox: raw bytes first.
+
+`accept` stores the payload in the raw archive and appends one record to `raw.<topic>`. A payload is compared by its
+unpacked content, so that a provider's zip with a new creation stamp and the same file inside is the same payload. It
+is skipped when its content is the latest for its subject, or when no subject is known for it and the content is; an
+older content that comes back after a correction is a new arrival, because the price went back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from carbon254.errors import PayloadRefused
+from carbon254.stores.log import Log, NewRecord
+from carbon254.stores.raw import Provenance, RawArchive
+from carbon254.wire.archive import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A payload as it arrives. `subject` names what was asked for; a file's own name where nothing was asked."""
+
+    topic: str
+    data: bytes
+    name: str
+    received_at: datetime
+    subject: str = ""
+    url: str = ""
+    published_at: datetime | None = None
+    headers: dict[str, Any] = field(default_factory=dict)
+
+
+class Inbox:
+    """Accepts payloads into the raw archive and the raw log."""
+
+    def __init__(self, raw: RawArchive, log: Log) -> None:
+        self._raw = raw
+        self._log = log
+
+    def accept(self, arrived: Arrived) -> tuple[str, bool]:
+        """(SHA-256 of the payload, whether it is new). It is on disk when this returns."""
+        reference = self._raw.put(arrived.data, _provenance(arrived))
+        content = content_digest(arrived.name, arrived.data)
+        subject = arrived.subject or arrived.name or content
+        with self._log.transaction() as txn:
+            latest = txn.get_state(f"latest:{arrived.topic}", subject)
+            known = txn.get_state(f"content:{arrived.topic}", content)
+            if (latest is None and known) or (latest is not None and latest.decode() == content):
+                return reference.sha256, False
+            headers = {
+                "sha256": reference.sha256,
+                "name": arrived.name,
+                "subject": subject,
+                "received_at": arrived.received_at.isoformat(),
+                "published_at": arrived.published_at.isoformat() if arrived.published_at else None,
+            }
+            txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
+            txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
+            txn.put_state(f"content:{arrived.topic}", content, b"1")
+        return reference.sha256, True
+
+
+def content_digest(name: str, data: bytes) -> str:
+    """SHA-256 over the unpacked members; over the bytes themselves where they cannot be unpacked."""
+    digest = hashlib.sha256()
+    try:
+        for _, content in unpack(name, data):
+            digest.update(hashlib.sha256(content).digest())
+    except PayloadRefused:
+        return hashlib.sha256(data).hexdigest()
+    return digest.hexdigest()
+
+
+def _provenance(arrived: Arrived) -> Provenance:
+    return Provenance(
+        feed=arrived.topic,
+        url=arrived.url,
+        name=arrived.name,
+        subject=arrived.subject,
+        received_at=arrived.received_at,
+        published_at=arrived.published_at,
+        headers=arrived.headers,
+    )

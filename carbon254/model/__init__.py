@@ -1,0 +1,18 @@
+"""The vocabulary, as tables: datasets, flags, and what a feed says about itself."""
+
+from .dataset import Column, Dataset, catalogue, dataset
+from .flags import Flag, describe_flags
+from .source import Access, Provider, Publication, Stream
+
+__all__ = [
+    "Access",
+    "Column",
+    "Dataset",
+    "Flag",
+    "Provider",
+    "Publication",
+    "Stream",
+    "catalogue",
+    "dataset",
+    "describe_flags",
+]

@@ -1,0 +1,99 @@
+"""Datasets as tables: one CSV a dataset (column, type, unit, role, meaning) and one TOML of keys and partitions.
+
+Everything that names a column elsewhere is derived from here: Arrow, ClickHouse, Iceberg and Avro schemas and the
+reference page. Types are `string`, `category` (a string with few distinct values), `timestamp` (microseconds, UTC),
+`date`, `float64`, `uint32`, `uint64`, `int64`; a trailing `?` means the value may be missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+TYPES = ("string", "category", "timestamp", "date", "float64", "uint32", "uint64", "int64")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `unit` is empty for names; `role` is key, time, value, mark or origin."""
+
+    name: str
+    type: str
+    nullable: bool
+    unit: str
+    role: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A table of the vocabulary.
+
+    `key` names what a row is about; `version` orders the versions of one key (later wins); `partition` is the time
+    column whose calendar month (hot store) and day (lake) a row belongs to.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    version: tuple[str, ...]
+    partition: str
+    place: str
+
+    def column(self, name: str) -> Column:
+        """The column called `name`; raises KeyError with the dataset's name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name} has no column {name!r}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The columns whose change makes a new version."""
+        return tuple(column.name for column in self.columns if column.role == "value")
+
+
+def _column(row: Mapping[str, str]) -> Column:
+    kind = row["type"]
+    base = kind.removesuffix("?")
+    if base not in TYPES:
+        raise ValueError(f"column {row['column']}: unknown type {kind!r}")
+    return Column(row["column"], base, kind.endswith("?"), row["unit"], row["role"], row["meaning"])
+
+
+@cache
+def catalogue() -> Mapping[str, Dataset]:
+    """Every dataset by name, in the order of `datasets.toml`."""
+    folder = files(__package__) / "datasets"
+    described = tomllib.loads((folder / "datasets.toml").read_text("utf-8"))
+    found = {}
+    for name, facts in described.items():
+        lines = (folder / f"{name}.csv").read_text("utf-8").splitlines()
+        columns = tuple(_column(row) for row in csv.DictReader(lines))
+        found[name] = Dataset(
+            name=name,
+            title=facts["title"],
+            columns=columns,
+            key=tuple(facts["key"]),
+            version=tuple(facts["version"]),
+            partition=facts["partition"],
+            place=facts.get("place", ""),
+        )
+    return found
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset called `name`; raises KeyError naming those there are."""
+    found = catalogue()
+    if name not in found:
+        raise KeyError(f"no dataset {name!r}; there are: {', '.join(found)}")
+    return found[name]

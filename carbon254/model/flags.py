@@ -1,0 +1,36 @@
+"""Quality flags: a bit set stored with every row, so that a reader can see what was assumed.
+
+A row with flags 0 was received as published and passed every check. Bits are never reused.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Flag(IntFlag):
+    """One bit each; the sentence is what the reference page prints."""
+
+    ASSUMED_KNOWN_AT = 1, "known_at was not observed: it is the interval plus the card's publication delay"
+    NO_OFFSET = 2, "the provider's time had no offset; it was read as UTC"
+    INCOMPLETE_COMPONENTS = 4, "the published components do not add up to the price, or one of them is missing"
+    DERIVED_ENERGY = 8, "the energy component was derived from price, congestion and loss"
+    RETRACTED = 16, "the location is missing from a corrected file that is complete: its price was withdrawn"
+    NOT_CURRENT = 32, "the provider itself marks this version as superseded"
+    AMBIGUOUS_TIME = 64, "a repeated hour whose pass could not be told; the first pass was taken"
+    OFF_GRID = 128, "the interval does not end on the stream's grid (an extra market run)"
+    LATE = 256, "received later than the stream's service level allows"
+    MISSING_PRICE = 512, "the provider published the interval without a price"
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str = "") -> Flag:
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+def describe_flags(bits: int) -> list[str]:
+    """Names of the flags set in `bits`, lowest bit first."""
+    return [flag.name.lower() for flag in Flag if flag.name and bits & flag.value]

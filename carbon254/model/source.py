@@ -1,0 +1,85 @@
+"""What a feed says about itself: plain records read from `feed.toml`, known to stages without knowing the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the provider lets us in.
+
+    `kind` is none, header, query, basic or oauth; `env` names the variables that hold the credential, `where` is the
+    page a person gets it from, `name` the header or query parameter it travels in.
+    """
+
+    kind: str = "none"
+    env: tuple[str, ...] = ()
+    name: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One publisher: a folder below `feeds/`."""
+
+    id: str
+    name: str
+    market: str
+    time_zone: str
+    base_url: str
+    homepage: str
+    licence: str
+    redistribution: str
+    min_interval_s: float
+    burst: int = 1
+    access: Access = Access()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """When a span is normally published: `delay` after the anchor (interval_end, or market_day: its local midnight)."""
+
+    anchor: str
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream of a provider; its topic is the feed id.
+
+    `label` says what a bare local stamp means (interval_start, interval_end); `clock` is the IANA zone it is told in
+    (a fixed offset for markets without daylight saving); `repeat` says what separates the repeated autumn hour: utc
+    (a twin column), offset, mark (a flag), row_order, or none (a clock that never repeats). `signs` multiplies
+    components so that lmp = energy + congestion + loss + ghg; `derive` names a component computed from the others;
+    `complete` means a payload lists every location of its intervals, so that a missing one is a retraction.
+    """
+
+    topic: str
+    title: str
+    provider: Provider
+    dataset: str
+    market_run: str
+    resolution: timedelta
+    clock: str
+    label: str
+    repeat: str
+    publication: Publication
+    slo: timedelta
+    span: timedelta
+    product: str = "energy"
+    commodity: str = "power"
+    product_tier: str = ""
+    signs: Mapping[str, float] = field(default_factory=dict)
+    derive: str = ""
+    complete: bool = False
+    tolerance: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def market(self) -> str:
+        return self.provider.market

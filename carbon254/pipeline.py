@@ -1,0 +1,125 @@
+"""The flow on one screen, and the only place where feeds and stores meet.
+
+    fetch → inbox: raw archive + raw.<topic>
+      → normalise   raw.<topic>  → rows.<topic>, letters       parse, normalise, known-at, enrich: one transaction
+      → project     rows.<topic> → hot store, latest prices, ledger
+      → bars        rows.<topic> → ohlc_bars                   after project
+      → lake        rows.<topic> → Iceberg                     off the hot path
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import carbon254
+from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.lakekeeper import Lakekeeper
+from carbon254.engine.normaliser import Normaliser, Source
+from carbon254.engine.projector import Projector
+from carbon254.engine.rebuilder import Progress, Rebuilder, Rebuilt
+from carbon254.errors import Carbon254Error, NotPublished
+from carbon254.feeds import Feed, Payload, Request, feed, feeds
+from carbon254.feeds.contract import Rows
+from carbon254.feeds.http import Fetcher
+from carbon254.ingest import Arrived, Inbox
+from carbon254.stages.enrich import read_places
+from carbon254.stores.log import Letter, Log
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What one request came to: `state` is new, repeated, unpublished or failed."""
+
+    request: Request
+    state: str
+    size: int = 0
+    error: str = ""
+
+
+@dataclass
+class Pipeline:
+    """Everything that writes."""
+
+    log: Log
+    inbox: Inbox
+    fetcher: Fetcher
+    normaliser: Normaliser
+    projector: Projector
+    barmaker: Barmaker
+    lakekeeper: Lakekeeper
+    rebuilder: Rebuilder
+
+    def steps(self) -> dict[str, Callable[[], int]]:
+        """The consumers by name, in the order of the flow."""
+        return {
+            "normalise": self.normaliser.step,
+            "project": self.projector.step,
+            "bars": self.barmaker.step,
+            "lake": self.lakekeeper.step,
+        }
+
+    def fetch(self, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Fetched]:
+        """Ask the provider for [start, end) in UTC, page by page, and put every answer in the inbox."""
+        source = feed(topic)
+        for first in source.requests(start, end, locations):
+            request: Request | None = first
+            while request is not None:
+                done, request = self._ask(source, request)
+                yield done
+
+    def _ask(self, source: Feed, request: Request) -> tuple[Fetched, Request | None]:
+        try:
+            answer = self.fetcher.get(source.stream.provider, request)
+        except NotPublished as error:
+            return Fetched(request, "unpublished", error=str(error)), None
+        except Carbon254Error as error:
+            return Fetched(request, "failed", error=str(error)), None
+        if answer.not_modified:
+            return Fetched(request, "repeated"), None
+        subject = request.subject if request.page == 1 else f"{request.subject}#{request.page}"
+        name = request.name or request.path.rsplit("/", 1)[-1]
+        arrived = Arrived(source.topic, answer.data, name, answer.received_at, subject, answer.url)
+        _, new = self.inbox.accept(arrived)
+        state = "new" if new else "repeated"
+        return Fetched(request, state, len(answer.data)), source.next_page(request, answer.data)
+
+    def reprocess(self, letters: Sequence[Letter], how: str) -> tuple[int, int]:
+        """Parse the letters' payloads again with the present code; returns (letters resolved, letters still open)."""
+        resolved = 0
+        for payload in dict.fromkeys(letter.payload for letter in letters):
+            mine = [letter for letter in letters if letter.payload == payload]
+            record = self._raw_record(mine[0])
+            outcome = self.normaliser.carry(record, commit=False)
+            still = {(letter.line, letter.reason) for letter in outcome.letters}
+            gone = [letter.id for letter in mine if (letter.line, letter.reason) not in still and letter.id is not None]
+            with self.log.transaction() as txn:
+                txn.resolve_letters(gone, how)
+            resolved += len(gone)
+        return resolved, len(letters) - resolved
+
+    def replay(
+        self, topic: str, start: datetime, end: datetime, now: datetime, progress: Progress | None = None
+    ) -> Rebuilt:
+        """Rebuild a span of a feed from raw bytes."""
+        return self.rebuilder.rebuild(sources()[topic], start, end, now, progress)
+
+    def _raw_record(self, letter: Letter) -> object:
+        topic = "raw." + letter.topic.removeprefix("dlq.")
+        for record in self.log.scan(topic):
+            if record.topic == topic and record.headers["sha256"] == letter.payload:
+                return record
+        raise Carbon254Error(f"the payload {letter.payload} of letter {letter.id} is not in the raw log")
+
+
+def sources() -> Mapping[str, Source]:
+    """Every feed as the engine knows it."""
+    return {topic: _source(found) for topic, found in feeds().items()}
+
+
+def _source(found: Feed) -> Source:
+    def parse(name: str, data: bytes) -> Iterator[Rows]:
+        return found.parse(Payload(data, name, found.stream))
+
+    return Source(found.stream, read_places(found.places()), parse, carbon254.__version__)

@@ -1,0 +1,159 @@
+"""Normalise: a parser's rows → observations in UTC, with signs, derived components and quality flags.
+
+Asks only the stream's card, never which provider it is. A row whose time names no instant is a reject.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from carbon254.calendars.labels import is_ambiguous, to_utc
+from carbon254.model import Flag, Stream
+
+COMPONENTS = ("energy", "congestion", "loss", "ghg")
+_UTC = pl.Datetime("us", "UTC")
+_ROUND = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """Observations in the payload's order, and rejects (line, reason, raw)."""
+
+    frame: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def normalise(frame: pl.DataFrame, stream: Stream) -> Normalised:
+    """Observations of a parsed frame; see `feeds.contract` for what a parser yields.
+
+    Interval prices come out with market, product, market_run, location, location_id, interval_start, interval_end (UTC),
+    lmp and components in USD/MWh, revision, flags, `line`, and `published_at` where the payload states it. Other
+    datasets pass through with the columns their card fixes.
+    """
+    if stream.dataset != "interval_prices":
+        return Normalised(_fill(frame, stream), pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String}))
+    timed = _times(_fill(frame, stream), stream)
+    good, bad = _split(timed, stream)
+    return Normalised(_prices(good, stream), bad)
+
+
+def _fill(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
+    """Columns the card fixes, where the payload does not override them."""
+    add: list[pl.Expr] = []
+    if stream.dataset == "interval_prices":
+        add = [pl.lit(stream.market).alias("market"), pl.lit(stream.product).alias("product")]
+        if "market_run" not in frame.columns:
+            add.append(pl.lit(stream.market_run).alias("market_run"))
+        add += [pl.lit(None, dtype=pl.Float64).alias(name) for name in COMPONENTS if name not in frame.columns]
+    if "revision" not in frame.columns:
+        add.append(pl.lit(0, dtype=pl.UInt32).alias("revision"))
+    flags = pl.col("flags").cast(pl.UInt32) if "flags" in frame.columns else pl.lit(0, dtype=pl.UInt32)
+    return frame.with_columns(*add, flags.alias("flags"))
+
+
+def _times(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
+    """interval_start and interval_end in UTC from whatever the parser gave."""
+    if "label" in frame.columns:
+        frame = _from_label(frame, stream)
+    micros = int(stream.resolution.total_seconds() * 1_000_000)
+    if "interval_start" not in frame.columns:
+        end = pl.col("interval_end").dt.epoch("us")
+        # An extra market run ends off the grid; its interval opens where the grid's does, so that the key does not
+        # depend on which other runs share the payload.
+        start = ((end - 1) // micros * micros).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        off = (end % micros != 0).fill_null(False)
+        return frame.with_columns(
+            start.alias("interval_start"),
+            (pl.col("flags") | pl.when(off).then(Flag.OFF_GRID.value).otherwise(0).cast(pl.UInt32)).alias("flags"),
+        )
+    if "interval_end" not in frame.columns:
+        return frame.with_columns((pl.col("interval_start") + stream.resolution).alias("interval_end"))
+    return frame
+
+
+def _from_label(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
+    label = pl.col("label").cast(pl.Datetime("us"))
+    frame = frame.with_columns(label.alias("label"))
+    if stream.repeat == "row_order":
+        frame = _pass_by_order(frame, stream.clock)
+    mark = pl.col("mark") if "mark" in frame.columns else None
+    column = "interval_end" if stream.label == "interval_end" else "interval_start"
+    unsure = is_ambiguous(label, stream.clock)
+    unsure = unsure if mark is None else unsure & mark.is_null()
+    return frame.with_columns(
+        to_utc(label, stream.clock, mark).alias(column),
+        (pl.col("flags") | pl.when(unsure).then(Flag.AMBIGUOUS_TIME.value).otherwise(0).cast(pl.UInt32)).alias("flags"),
+    ).drop("label", "mark", strict=False)
+
+
+def _pass_by_order(frame: pl.DataFrame, clock: str) -> pl.DataFrame:
+    """`mark` from the order of rows within a location: the second pass opens where the label stops rising.
+
+    A location whose first row already lies in the repeated hour, and that never steps back, could be either pass: its
+    mark stays null, and the row is flagged as ambiguous.
+    """
+    frame = frame.with_columns(is_ambiguous(pl.col("label"), clock).alias("_twice"))
+    if "mark" in frame.columns or not frame["_twice"].any():
+        return frame.drop("_twice")
+    place = ["location_id", pl.col("label").dt.date()]
+    before = pl.col("label").shift(1).over(place)
+    stepped_back = (pl.col("_twice") & (pl.col("label") <= before)).fill_null(False)
+    second = stepped_back.cum_sum().over(place) > 0
+    anchored = ~pl.col("_twice").first().over(place) | stepped_back.any().over(place)
+    mark = pl.when(pl.col("_twice") & anchored).then(second.cast(pl.Int8))
+    return frame.with_columns(mark.alias("mark")).drop("_twice")
+
+
+def _split(frame: pl.DataFrame, stream: Stream) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that can stand, and rejects with their reason."""
+    no_time = pl.col("interval_start").is_null() | pl.col("interval_end").is_null()
+    backwards = (pl.col("interval_end") <= pl.col("interval_start")).fill_null(False)
+    no_place = pl.col("location_id").is_null() | (pl.col("location_id") == "")
+    wild = pl.any_horizontal(pl.col("lmp", *COMPONENTS).is_finite().not_().fill_null(False))
+    reason = (
+        pl.when(no_time)
+        .then(pl.lit(f"the time names no instant in {stream.market}'s clock ({stream.clock})"))
+        .when(backwards)
+        .then(pl.lit("the interval ends before it starts"))
+        .when(no_place)
+        .then(pl.lit("the location is empty"))
+        .when(wild)
+        .then(pl.lit("a price is not a finite number"))
+    )
+    reasons = frame.select(reason.alias("reason"))["reason"]
+    if reasons.null_count() == frame.height:
+        return frame, pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String})
+    bad = frame.select("line").with_columns(reasons).filter(reasons.is_not_null())
+    return frame.filter(reasons.is_null()), bad
+
+
+def _prices(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
+    """Signs turned, components derived, the identity checked."""
+    turned = [(pl.col(name) * sign + 0.0).alias(name) for name, sign in stream.signs.items()]
+    frame = frame.with_columns(turned) if turned else frame
+    if stream.derive:
+        others = [name for name in ("energy", "congestion", "loss") if name != stream.derive]
+        rest = pl.col("lmp") - pl.col(others[0]) - pl.col(others[1])
+        made = pl.col(stream.derive).is_null() & rest.is_not_null()
+        frame = frame.with_columns(
+            pl.coalesce(stream.derive, rest.round(_ROUND) + 0.0).alias(stream.derive),
+            (pl.col("flags") | pl.when(made).then(Flag.DERIVED_ENERGY.value).otherwise(0).cast(pl.UInt32)).alias(
+                "flags"
+            ),
+        )
+    return frame.with_columns(_component_flags(stream.tolerance).alias("flags"))
+
+
+def _component_flags(tolerance: float) -> pl.Expr:
+    core = pl.all_horizontal(pl.col(name).is_not_null() for name in ("lmp", "energy", "congestion", "loss"))
+    some = pl.any_horizontal(pl.col(name).is_not_null() for name in COMPONENTS)
+    total = pl.col("energy") + pl.col("congestion") + pl.col("loss") + pl.col("ghg").fill_null(0.0)
+    broken = (pl.col("lmp") - total).abs() > tolerance + 1e-9
+    incomplete = pl.when(core).then(broken).otherwise(some & pl.col("lmp").is_not_null())
+    return (
+        pl.col("flags")
+        | pl.when(incomplete).then(Flag.INCOMPLETE_COMPONENTS.value).otherwise(0).cast(pl.UInt32)
+        | pl.when(pl.col("lmp").is_null()).then(Flag.MISSING_PRICE.value).otherwise(0).cast(pl.UInt32)
+    )

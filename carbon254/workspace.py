@@ -1,0 +1,109 @@
+"""A workspace: the folder that holds everything one node keeps, and who owns it now.
+
+    workspace.json   format version
+    node.json        the running node, while there is one
+    raw/ log.db ledger.db hot/ lake/ budget.db
+
+One process owns a workspace: it holds a lock on `lock` for as long as it lives, so that a crash frees it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from carbon254.errors import WorkspaceError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Running:
+    """The node that owns a workspace."""
+
+    pid: int
+    url: str
+
+
+class Workspace:
+    """A workspace folder. `claim` makes this process its owner; `release` gives it up."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._lock: IO[str] | None = None
+
+    def path(self, name: str) -> Path:
+        """A place inside the workspace."""
+        return self.root / name
+
+    def create(self) -> None:
+        """Make the folder, or check that it has the format this code writes. Raises WorkspaceError."""
+        marker = self.path("workspace.json")
+        if marker.exists():
+            found = json.loads(marker.read_text("utf-8")).get("format")
+            if found != FORMAT:
+                raise WorkspaceError(
+                    f"{self.root} has format {found}; this version reads format {FORMAT}. "
+                    "Open it with the version that wrote it, or take another folder"
+                )
+            return
+        if self.root.exists() and any(self.root.iterdir()):
+            raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
+        self.root.mkdir(parents=True, exist_ok=True)
+        marker.write_text(json.dumps({"format": FORMAT}) + "\n", "utf-8")
+
+    def claim(self) -> None:
+        """Own the workspace. Raises WorkspaceError naming the owner where another process has it."""
+        self.create()
+        lock = self.path("lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            owner = self.running()
+            where = f"by the node at {owner.url} (process {owner.pid})" if owner else "by another process"
+            raise WorkspaceError(f"{self.root} is in use {where}; stop it first: c254 stop") from None
+        self._lock = lock
+        self.path("node.json").unlink(missing_ok=True)
+
+    def announce(self, url: str) -> None:
+        """Write where the node can be reached."""
+        target = self.path("node.json")
+        fresh = target.with_suffix(".tmp")
+        fresh.write_text(json.dumps({"pid": os.getpid(), "url": url}), "utf-8")
+        fresh.replace(target)
+
+    def release(self) -> None:
+        """Give the workspace up."""
+        if self._lock is not None:
+            self.path("node.json").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def running(self) -> Running | None:
+        """The node that owns the workspace, if one does and has said where it is."""
+        note = self.path("node.json")
+        if not note.exists() or not self._owned():
+            return None
+        facts = json.loads(note.read_text("utf-8"))
+        return Running(facts["pid"], facts["url"])
+
+    def _owned(self) -> bool:
+        path = self.path("lock")
+        if not path.exists():
+            return False
+        with path.open("a+") as probe:
+            try:
+                fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            fcntl.flock(probe, fcntl.LOCK_UN)
+            return False
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
