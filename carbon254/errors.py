@@ -10,6 +10,8 @@ Carbon254Error
     ├── FetchFailed           the provider refused the request
     ├── UnknownFeed           no card has this topic
     ├── BadLabel              a market label that names no instant, or two
+    ├── CorruptRecord         stored bytes that do not match their checksum
+    ├── CorruptPayload        an archived payload that does not match its name
     ├── WorkspaceError        wrong format version, already open, disk budget used up
     ├── SettingsError         a setting that cannot work, with the line to write
     └── QueryRefused          SQL that is not one read-only statement, or one that failed
@@ -60,6 +62,14 @@ class UnknownFeed(PermanentError):
 
 class BadLabel(PermanentError):
     """A market time label that names no instant, or two."""
+
+
+class CorruptRecord(PermanentError):
+    """Stored bytes that do not match their checksum; they are never served."""
+
+
+class CorruptPayload(PermanentError):
+    """An archived payload whose bytes do not match the SHA-256 that names it; it is never parsed."""
 
 
 class WorkspaceError(PermanentError):

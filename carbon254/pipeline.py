@@ -82,6 +82,7 @@ class Pipeline:
         name = request.name or request.path.rsplit("/", 1)[-1]
         arrived = Arrived(source.topic, answer.data, name, answer.received_at, subject, answer.url)
         _, new = self.inbox.accept(arrived)
+        self.fetcher.remember(answer)
         state = "new" if new else "repeated"
         return Fetched(request, state, len(answer.data)), source.next_page(request, answer.data)
 

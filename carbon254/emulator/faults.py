@@ -1,8 +1,9 @@
-"""What goes wrong at providers, on demand: errors, throttling, cut connections, and bodies that are not what they seem.
+"""What goes wrong at providers, on demand: errors, throttling, cut connections, bodies that are not what they seem.
 
-Kinds: 404, 429, 500, 503 (an error answer), slow (waits, then answers), timeout (waits, then cuts the connection), reset
-(cuts at once), truncated (half the body, then a cut), truncated_zip (a whole answer whose archive is cut), html_200 (an
-error page with status 200), empty_200 (no bytes), wrong_columns (a renamed header), bad_rows (some rows unreadable).
+Kinds: 404, 429, 500, 503 (an error answer), slow (waits, then answers), timeout (waits, then cuts the connection),
+reset (cuts at once), truncated (half the body, then a cut), truncated_zip (a whole answer whose archive is cut),
+html_200 (an error page with status 200), empty_200 (no bytes), wrong_columns (a renamed header), bad_rows (some rows
+unreadable).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ KINDS = (
 )  # fmt: skip
 MAX_WAIT_S = 60.0
 CAISO_THROTTLED = (
-    b"<html><body><p>CAISO Acceptable Use Policy Violation. Please retry your request after 5 seconds.</p></body></html>"
+    b"<html><body><p>CAISO Acceptable Use Policy Violation. "
+    b"Please retry your request after 5 seconds.</p></body></html>"
 )
 _PAGE = (
     b"<!DOCTYPE html><html><head><title>Service unavailable</title></head>"

@@ -28,7 +28,7 @@ _SHAPE = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A market's manners: usual price in $/MWh, hours from UTC in winter, printed decimals, depth of the solar belly."""
+    """A market's manners: usual price in $/MWh, hours from UTC in winter, decimals, depth of the solar belly."""
 
     name: str
     level: float

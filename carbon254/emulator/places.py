@@ -47,6 +47,15 @@ class Places:
         both = enumerate(zip(self.ids, self.names, strict=True))
         return self.pick([index for index, (id_, name) in both if id_ in asked or name in asked])
 
+    def __add__(self, other: Places) -> Places:
+        return Places(
+            self.ids + other.ids,
+            self.names + other.names,
+            self.types + other.types,
+            self.zones + other.zones,
+            np.concatenate([self.keys, other.keys]),
+        )
+
     def of_type(self, *types: str) -> Places:
         """The locations of these types."""
         return self.pick([index for index, type_ in enumerate(self.types) if type_ in types])
@@ -54,7 +63,7 @@ class Places:
 
 @cache
 def _table() -> tuple[dict[str, str], ...]:
-    return tuple(csv.DictReader((files(__package__) / "places.csv").read_text("utf-8").splitlines()))
+    return tuple(csv.DictReader((files("carbon254.emulator") / "places.csv").read_text("utf-8").splitlines()))
 
 
 @cache

@@ -16,7 +16,7 @@ import pyarrow as pa
 from carbon254.clock import Clock
 from carbon254.stores.cache import LatestPrices
 from carbon254.stores.hot import HotStore
-from carbon254.stores.ledger import Ledger
+from carbon254.stores.ledger import Ledger, Noted
 from carbon254.stores.log import Log, Record
 from carbon254.telemetry import Metrics
 
@@ -71,19 +71,21 @@ class Projector:
 
     def _note(self, records: Sequence[Record]) -> None:
         """What the ledger holds about a partition follows from its payloads, so noting it twice changes nothing."""
+        noted = [
+            Noted(
+                feed=record.topic.removeprefix("rows."),
+                partition=day["partition"],
+                payload=f"{record.headers['sha256']}:{record.headers['batch'].rsplit('-', 1)[-1]}",
+                rows=day["rows"],
+                watermark=day["watermark"],
+                received_at=record.headers["received_at"],
+            )
+            for record in records
+            for day in record.headers["days"]
+        ]
         now = self._clock.now()
-        for record in records:
-            feed = record.topic.removeprefix("rows.")
-            for day in record.headers["days"]:
-                self._ledger.complete(
-                    feed,
-                    day["partition"],
-                    now,
-                    rows=day["rows"],
-                    payload=f"{record.headers['sha256']}:{record.headers['batch']}",
-                    watermark=day["watermark"],
-                    received=record.headers["received_at"],
-                )
+        self._ledger.complete(noted, now)
+        for feed in {part.feed for part in noted}:
             self._metrics.success.labels(feed).set(now.timestamp())
 
 

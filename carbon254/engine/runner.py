@@ -6,7 +6,7 @@ Starting and recovering are the same path: a consumer begins where its offset sa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -32,9 +32,11 @@ class Runner:
         while any([step() for step in self._steps.values()]):
             pass
 
-    def start(self) -> None:
-        """Start a thread a consumer."""
+    def start(self, only: Sequence[str] = ()) -> None:
+        """Start a thread a consumer: all of them, or those named."""
         for name, step in self._steps.items():
+            if only and name not in only:
+                continue
             thread = threading.Thread(target=self._loop, args=(name, step), name=f"c254-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)

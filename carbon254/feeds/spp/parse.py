@@ -14,7 +14,8 @@ import polars as pl
 from carbon254.errors import PayloadRefused
 from carbon254.wire import csv
 
-from ..contract import Payload, Rows, rejects
+from ..contract import Payload, Rows
+from ..sift import Texts, first_of, lines_of, sift, wild
 
 _END = "GMTIntervalEnd"
 _PRICES = {"LMP": "lmp", "MLC": "loss", "MCC": "congestion", "MEC": "energy"}
@@ -42,10 +43,10 @@ def parse(payload: Payload) -> Iterator[Rows]:
         raise PayloadRefused("the file is empty: SPP has not filled this interval; it will be asked for again")
     csv.require(csv.header(payload.data), [*_TEXT, *_PRICES], "not an SPP price file")
     for block in csv.read(payload.data, _TYPES):
-        yield _rows(block)
+        yield _rows(block, lines_of(payload.data))
 
 
-def _rows(block: csv.Block) -> Rows:
+def _rows(block: csv.Block, texts: Texts) -> Rows:
     frame = block.frame
     if "BAA" in frame.columns:
         frame = frame.filter(pl.col("BAA").str.strip_chars() == "SPP")
@@ -57,4 +58,9 @@ def _rows(block: csv.Block) -> Rows:
         *(pl.col(theirs).alias(ours) for theirs, ours in _PRICES.items()),
         pl.col("line"),
     )
-    return Rows(frame, rejects(block.lines, block.reasons, block.raws))
+    reason = first_of(
+        (pl.col("interval_end").is_null(), f"{_END} is not a time (MM/DD/YYYY HH:MM:SS)"),
+        (pl.col("location").is_null() | (pl.col("location") == ""), "the settlement location is empty"),
+        (wild(_PRICES.values()), "a price is not a finite number"),
+    )
+    return sift(frame, reason, texts, block)

@@ -1,0 +1,95 @@
+"""Throughput of the whole flow: wire bytes → normalised → enriched → bars → queryable, beside the floor on the same bytes.
+
+python bench/flow.py spp|ercot|ticks ROWS
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import shapes
+
+from carbon254.app import open_node
+from carbon254.clock import ManualClock
+from carbon254.feeds import Payload, feed
+from carbon254.ingest import Arrived
+from carbon254.settings import Settings
+from carbon254.stages import normalise
+
+SHAPES: dict[str, tuple[str, str, Callable[[int], bytes], Callable[[bytes], object]]] = {
+    "spp": ("iso.rt.lmp.spp", "RTBM-LMP-SL-bench.csv", lambda n: shapes.spp_csv(n, 1_234), pl.read_csv),
+    "ercot": ("iso.da.lmp.ercot", "dam_spp.json", lambda n: shapes.ercot_json(n, 850), lambda d: pl.read_json(d)),
+    "ticks": ("market.ticks", "ticks.ndjson", shapes.ticks_ndjson, lambda d: pl.read_ndjson(d)),
+}
+TABLE = {"spp": "interval_prices", "ercot": "interval_prices", "ticks": "market_ticks"}
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def best(work: Callable[[], object], runs: int = 3) -> float:
+    return min(timed(work) for _ in range(runs))
+
+
+def parse_and_normalise(topic: str, name: str, data: bytes) -> None:
+    found = feed(topic)
+    for rows in found.parse(Payload(data, name, found.stream)):
+        normalise(rows.frame, found.stream)
+
+
+def whole_flow(topic: str, name: str, data: bytes, table: str, rows: int) -> dict[str, float]:
+    """Seconds to queryable with bars, and what the lake commit takes after it."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(workspace=Path(folder) / "ws")
+        with open_node(settings, {}, ManualClock(shapes.START)) as node:
+            lake = node.pipeline.steps()["lake"]  # off the hot path, timed on its own
+            start = time.perf_counter()
+            node.pipeline.inbox.accept(Arrived(topic, data, name, shapes.START))
+            node.runner.start(("normalise", "project", "bars"))
+            while (
+                node.log.lag("bars", "rows.") or node.log.lag("project", "rows.") or node.log.lag("normalise", "raw.")
+            ):
+                time.sleep(0.005)
+            seconds = time.perf_counter() - start
+            stored = node.hot.query(f"SELECT count() AS n FROM {table}")["n"][0].as_py()
+            bars = node.hot.query("SELECT count() AS n FROM ohlc_bars WHERE width = '5m'")["n"][0].as_py()
+            if stored != rows or node.runner.trouble:
+                raise SystemExit(f"stored {stored:,} of {rows:,} rows: {node.runner.trouble}")
+            node.runner.stop()
+            lake_s = timed(lambda: [None for _ in iter(lake, 0)])
+            return {"flow_s": seconds, "lake_s": lake_s, "bars_5m": bars}
+
+
+def main(shape: str, rows: int) -> dict[str, object]:
+    topic, name, make, floor = SHAPES[shape]
+    data = make(rows)
+    floor_s = best(lambda: floor(data))
+    parse_s = best(lambda: parse_and_normalise(topic, name, data))
+    flow = whole_flow(topic, name, data, TABLE[shape], rows)
+    return {
+        "bench": f"flow {shape}",
+        "rows": rows,
+        "megabytes": round(len(data) / 1e6, 1),
+        "floor_s": round(floor_s, 3),
+        "parse_normalise_s": round(parse_s, 3),
+        "parse_normalise_x_floor": round(parse_s / floor_s, 2),
+        "flow_s": round(flow["flow_s"], 2),
+        "flow_x_floor": round(flow["flow_s"] / floor_s, 1),
+        "flow_rows_per_s": round(rows / flow["flow_s"]),
+        "lake_s": round(flow["lake_s"], 2),
+        "rows_per_s_with_lake": round(rows / (flow["flow_s"] + flow["lake_s"])),
+        "bars_5m": flow["bars_5m"],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]))) + "\n")

@@ -1,0 +1,141 @@
+"""ERCOT settlement point prices: the public API's JSON and the CDR CSV files, day-ahead and real-time.
+
+Day-ahead (NP4-190): deliveryDate, hourEnding `01:00`..`24:00`, settlementPoint, settlementPointPrice, DSTFlag.
+Real-time (NP6-905): deliveryDate, deliveryHour, deliveryInterval 1..4, settlementPoint(Name), settlementPointType, …
+JSON dates are `YYYY-MM-DD`, CSV dates `MM/DD/YYYY`; CSV cells and header cells may be padded with blanks. Columns are
+found by name. There is no loss component and no energy component in a settlement point price.
+
+Real-time files price a load zone twice: plain (`LZ`, `LZ_DC`) and energy-weighted (`LZEW`, `LZ_DCEW`), under one name.
+The energy-weighted row gets the suffix `_EW`, so that neither price overwrites the other.
+How hours become labels and marks: see `hours.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import polars as pl
+
+from carbon254.errors import PayloadRefused
+from carbon254.wire import csv
+
+from ..contract import Payload, Rows, rejects
+from ..sift import Texts, first_of, lines_of, sift, wild
+from .envelope import read as read_json
+from .hours import with_labels
+
+_DA, _RT = "iso.da.lmp.ercot", "iso.rt.lmp.ercot"
+_HEAD = re.compile(rb'"name"\s*:\s*"(hourEnding|deliveryInterval)"', re.I)
+_NAMES = {
+    "deliverydate": "day",
+    "hourending": "hour",
+    "deliveryhour": "hour",
+    "deliveryinterval": "quarter",
+    "settlementpoint": "location",
+    "settlementpointname": "location",
+    "settlementpointtype": "kind",
+    "settlementpointprice": "lmp",
+    "dstflag": "flag",
+}
+_KINDS = {
+    "HU": "hub",
+    "SH": "hub",
+    "AH": "hub",
+    "LZ": "zone",
+    "LZEW": "zone",
+    "LZ_DC": "interface",
+    "LZ_DCEW": "interface",
+}
+
+
+def recognise(name: str, head: bytes) -> list[str]:
+    """By the columns: hourEnding is day-ahead, deliveryInterval real-time."""
+    columns = {cell.lower() for cell in csv.header(head)}
+    if {"deliverydate", "settlementpointprice"} <= columns:
+        return [_RT] if "deliveryinterval" in columns else [_DA]
+    if not head.lstrip().startswith(b"{") or not re.search(rb'"name"\s*:\s*"settlementPointPrice"', head):
+        return []
+    found = _HEAD.search(head)
+    return [] if not found else [_RT if found[1].lower() == b"deliveryinterval" else _DA]
+
+
+def parse(payload: Payload) -> Iterator[Rows]:
+    """Rows in the payload's order. Raises PayloadRefused for another report, an error or an empty answer."""
+    body = payload.data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not body:
+        raise PayloadRefused("the file is empty")
+    if body[:1] in (b"{", b"["):
+        yield _of_json(payload)
+        return
+    header = csv.header(payload.data)
+    _check(header, payload)
+    for block in csv.read(payload.data, dict.fromkeys(header, pl.String)):
+        yield _rows(block.frame, payload, lines_of(payload.data), False, block)
+
+
+def _of_json(payload: Payload) -> Rows:
+    table = read_json(payload.data)
+    _check(table.frame.columns, payload)
+    if table.frame.is_empty() and not table.wrong:
+        raise PayloadRefused("ERCOT has no rows for this request yet; it will be asked again")
+    rows = _rows(table.frame, payload, table.texts, True)
+    if not table.wrong:
+        return rows
+    reasons = [f"not a row of {len(table.frame.columns) - 1} plain cells"] * len(table.wrong)
+    wrong = rejects(table.wrong, reasons, table.texts(table.wrong))
+    return Rows(rows.frame, pl.concat([rows.rejects, wrong]).sort("line"))
+
+
+def _check(columns: list[str], payload: Payload) -> None:
+    found = [_NAMES.get(name.strip().lower(), "") for name in columns]
+    missing = [name for name in ("day", "hour", "location", "lmp") if name not in found]
+    if missing or len([name for name in found if name]) != len(set(filter(None, found))):
+        raise PayloadRefused(f"not an ERCOT settlement point price file: its columns are {', '.join(columns)[:300]}")
+    topic = _RT if "quarter" in found else _DA
+    if topic != payload.stream.topic:
+        raise PayloadRefused(f"these are prices of {topic}, not of {payload.stream.topic}: ingest them there")
+
+
+def _rows(
+    frame: pl.DataFrame, payload: Payload, texts: Texts, first_flag: bool, block: csv.Block | None = None
+) -> Rows:
+    names = {name: _NAMES[name.strip().lower()] for name in frame.columns if name.strip().lower() in _NAMES}
+    frame = frame.select(*(pl.col(old).str.strip_chars().alias(new) for old, new in names.items()), "line")
+    absent = [
+        pl.lit(None, dtype=pl.String).alias(name) for name in ("kind", "flag", "quarter") if name not in frame.columns
+    ]
+    real_time = "quarter" in frame.columns
+    frame = with_labels(_typed(frame.with_columns(absent), real_time), payload.stream.clock, first_flag)
+    reason = first_of(
+        (pl.col("day").is_null(), "the delivery date is not a date this report prints"),
+        (pl.col("label").is_null(), "the day has no such delivery hour or interval"),
+        (pl.col("location").is_null() | (pl.col("location") == ""), "the settlement point is empty"),
+        (pl.col("lmp").is_null() & pl.col("priced"), "the price is not a number"),
+        (wild(["lmp"]), "the price is not a finite number"),
+    )
+    rows = sift(frame, reason, texts, block)
+    kept = ["location", "location_id", "location_type", "label", "mark", "lmp", "line"]
+    return Rows(rows.frame.select(name for name in kept if name in rows.frame.columns), rows.rejects)
+
+
+def _typed(frame: pl.DataFrame, real_time: bool) -> pl.DataFrame:
+    """Text cells into the types `hours.with_labels` and the checks need."""
+    day, flag = pl.col("day"), pl.col("flag").str.to_lowercase()
+    weighted = pl.col("kind").str.ends_with("EW").fill_null(False)
+    name = pl.when(weighted).then(pl.col("location") + "_EW").otherwise(pl.col("location"))
+    kinds = [pl.col("kind").replace_strict(_KINDS, default="node").alias("location_type")] if real_time else []
+    quarter = pl.col("quarter").cast(pl.Int64, strict=False).fill_null(0) if real_time else pl.lit(1, dtype=pl.Int64)
+    return frame.with_columns(
+        pl.coalesce(
+            day.str.to_date("%Y-%m-%d", strict=False), day.str.head(10).str.to_date("%m/%d/%Y", strict=False)
+        ).alias("day"),
+        pl.col("hour").str.strip_suffix(":00").cast(pl.Int64, strict=False).alias("hour"),
+        quarter.alias("quarter"),
+        pl.when(flag.is_in(["true", "y"])).then(True).when(flag.is_in(["false", "n"])).then(False).alias("flag"),
+        (pl.col("lmp").is_not_null() & (pl.col("lmp") != "")).alias("priced"),
+        pl.col("lmp").cast(pl.Float64, strict=False),
+        name.alias("location"),
+        name.alias("location_id"),
+        *kinds,
+    )

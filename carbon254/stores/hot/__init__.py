@@ -1,0 +1,2 @@
+"""The hot store."""
+from .interim import HotStore, open_hot

@@ -1,0 +1,318 @@
+"""The embedded log: SQLite in WAL mode, every commit on disk before it returns (synchronous=FULL).
+
+One writer connection a process, guarded by a lock; SQLite's own lock orders writers of several processes. Each thread
+reads through a connection of its own. Each body carries a CRC-32 that is checked whenever it is read. apsw brings a
+SQLite of its own, newer than the WAL-reset race that system libraries still have.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import apsw
+import orjson
+
+from carbon254.errors import CorruptRecord
+
+from .port import Letter, NewRecord, Record, TopicInfo
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+  offset INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key TEXT, headers BLOB NOT NULL,
+  body BLOB NOT NULL, crc INTEGER NOT NULL, appended_s REAL NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS by_key ON records (topic, key) WHERE key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_topic ON records (topic, offset);
+CREATE TABLE IF NOT EXISTS offsets (
+  consumer TEXT NOT NULL, topic TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (consumer, topic)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (
+  scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS letters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload TEXT NOT NULL, line INTEGER NOT NULL,
+  reason TEXT NOT NULL, raw TEXT NOT NULL, stage TEXT NOT NULL, parser TEXT NOT NULL, received_at TEXT NOT NULL,
+  status TEXT NOT NULL, resolved_by TEXT, UNIQUE (topic, payload, line, reason));
+"""
+_BUSY_MS = 30_000
+_WHOLE_PAYLOAD = -1
+_LETTER = "id, topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by"
+_RECORD = "offset, topic, key, headers, body, crc"
+
+
+class EmbeddedTxn:
+    """An open transaction on the writer connection."""
+
+    def __init__(self, db: apsw.Connection, now_s: float) -> None:
+        self._db, self._now_s = db, now_s
+        self.appended = False
+
+    def append(self, records: Iterable[NewRecord]) -> list[int]:
+        """Offsets of the records; of the stored one where (topic, key) is already there."""
+        return [self._append(record) for record in records]
+
+    def _append(self, record: NewRecord) -> int:
+        if record.key is not None:
+            found = self._db.execute(
+                "SELECT offset FROM records WHERE topic = ? AND key = ?", (record.topic, record.key)
+            ).fetchone()
+            if found:
+                return int(found[0])
+        self.appended = True
+        self._db.execute(
+            "INSERT INTO records (topic, key, headers, body, crc, appended_s) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                record.topic,
+                record.key,
+                orjson.dumps(dict(record.headers)),
+                record.body,
+                zlib.crc32(record.body),
+                self._now_s,
+            ),
+        )
+        return self._db.last_insert_rowid()
+
+    def commit(self, consumer: str, topic: str, offset: int) -> None:
+        """Move a consumer's offset forward; never back."""
+        self._db.execute(
+            "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = max(offset, excluded.offset)",
+            (consumer, topic, offset),
+        )
+
+    def put_state(self, scope: str, key: str, value: bytes) -> None:
+        """Keep a value by scope and key."""
+        self._db.execute(
+            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (scope, key, value)
+        )
+
+    def get_state(self, scope: str, key: str) -> bytes | None:
+        """The value of this transaction's view."""
+        return _state(self._db, scope, key)
+
+    def add_letter(self, letter: Letter) -> None:
+        """Keep a letter; one that is already there stays as it is."""
+        line = _WHOLE_PAYLOAD if letter.line is None else letter.line
+        self._db.execute(
+            "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                letter.topic, letter.payload, line, letter.reason, letter.raw, letter.stage, letter.parser,
+                letter.received_at.isoformat(), letter.status, letter.resolved_by,
+            ),
+        )  # fmt: skip
+
+    def resolve_letters(self, ids: Sequence[int], how: str) -> None:
+        """Mark letters as resolved."""
+        self._db.executemany(
+            "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
+        )
+
+
+class EmbeddedLog:
+    """A log in one SQLite file. Safe to share between threads and between processes."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._lock = threading.RLock()
+        self._news = threading.Condition()
+        self._local = threading.local()
+        self._readers: list[apsw.Connection] = []
+        self._closed = False
+        self._writer = _connect(path)
+        self._writer.execute(_SCHEMA)
+
+    def append(self, records: Iterable[NewRecord]) -> list[int]:
+        """Append in a transaction of its own."""
+        with self.transaction() as txn:
+            return txn.append(records)
+
+    @contextmanager
+    def transaction(self) -> Iterator[EmbeddedTxn]:
+        """A transaction; on disk when the block ends, undone when it raises."""
+        with self._lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            txn = EmbeddedTxn(self._writer, time.time())
+            try:
+                yield txn
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+        if txn.appended:
+            with self._news:
+                self._news.notify_all()
+
+    def read(self, consumer: str, prefix: str, limit: int = 64) -> list[Record]:
+        """Records of topics that start with `prefix` beyond the consumer's offsets, oldest first."""
+        done = self.offsets(consumer)
+        pending: list[tuple] = []
+        for topic in self._names(prefix):
+            pending += self._reader().execute(
+                f"SELECT {_RECORD} FROM records WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?",
+                (topic, done.get(topic, 0), limit),
+            )
+        return [_record(row) for row in sorted(pending)[:limit]]
+
+    def fetch(self, offset: int) -> Record:
+        """The record at an offset. Raises KeyError where there is none."""
+        row = self._reader().execute(f"SELECT {_RECORD} FROM records WHERE offset = ?", (offset,)).fetchone()
+        if row is None:
+            raise KeyError(f"the log has no record {offset}")
+        return _record(row)
+
+    def scan(self, prefix: str, after: int = 0) -> Iterator[Record]:
+        """Every record of topics that start with `prefix`, oldest first."""
+        while True:
+            rows = (
+                self._reader()
+                .execute(
+                    f"SELECT {_RECORD} FROM records WHERE offset > ? AND substr(topic, 1, ?) = ? ORDER BY offset LIMIT 99",
+                    (after, len(prefix), prefix),
+                )
+                .fetchall()
+            )
+            if not rows:
+                return
+            yield from (_record(row) for row in rows)
+            after = rows[-1][0]
+
+    def offsets(self, consumer: str) -> dict[str, int]:
+        """The consumer's committed offset of each topic."""
+        return dict(self._reader().execute("SELECT topic, offset FROM offsets WHERE consumer = ?", (consumer,)))
+
+    def lag(self, consumer: str, prefix: str) -> int:
+        """Records that the consumer has yet to carry."""
+        done = self.offsets(consumer)
+        query = "SELECT count(*) FROM records WHERE topic = ? AND offset > ?"
+        return sum(
+            int(self._reader().execute(query, (topic, done.get(topic, 0))).fetchone()[0])
+            for topic in self._names(prefix)
+        )
+
+    def end_offset(self) -> int:
+        """The highest offset ever given; 0 for an empty log."""
+        row = self._reader().execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return int(row[0]) if row else 0
+
+    def topics(self) -> list[TopicInfo]:
+        """How much each topic holds."""
+        query = "SELECT topic, count(*), min(offset), max(offset) FROM records GROUP BY topic ORDER BY topic"
+        return [TopicInfo(*row) for row in self._reader().execute(query)]
+
+    def get_state(self, scope: str, key: str) -> bytes | None:
+        """The committed value."""
+        return _state(self._reader(), scope, key)
+
+    def letters(self, topic: str | None = None, status: str | None = None, limit: int = 1_000) -> list[Letter]:
+        """Letters, oldest first."""
+        where, values = _letter_filter(topic, status)
+        query = f"SELECT {_LETTER} FROM letters {where} ORDER BY id LIMIT ?"
+        return [_letter(row) for row in self._reader().execute(query, (*values, limit))]
+
+    def letter(self, number: int) -> Letter:
+        """One letter. Raises KeyError where there is none."""
+        row = self._reader().execute(f"SELECT {_LETTER} FROM letters WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise KeyError(f"there is no letter {number}; see: c254 dlq list")
+        return _letter(row)
+
+    def count_letters(self, topic: str | None = None, status: str | None = None) -> int:
+        """How many letters there are."""
+        where, values = _letter_filter(topic, status)
+        return int(self._reader().execute(f"SELECT count(*) FROM letters {where}", values).fetchone()[0])
+
+    def trim(self, prefix: str, consumers: Sequence[str], before: datetime) -> int:
+        """Delete records of `prefix` that all `consumers` carried and that are older than `before`; how many."""
+        done = [self.offsets(consumer) for consumer in consumers]
+        total = 0
+        for topic in self._names(prefix):
+            carried = min((offsets.get(topic, 0) for offsets in done), default=0)
+            with self._lock:
+                self._writer.execute(
+                    "DELETE FROM records WHERE topic = ? AND offset <= ? AND appended_s < ?",
+                    (topic, carried, before.timestamp()),
+                )
+                total += self._writer.changes()
+        return total
+
+    def check(self) -> list[str]:
+        """What is wrong with the file; empty when nothing is."""
+        problems = [row[0] for row in self._reader().execute("PRAGMA integrity_check") if row[0] != "ok"]
+        for offset, body, crc in self._reader().execute("SELECT offset, body, crc FROM records"):
+            if zlib.crc32(body) != crc:
+                problems.append(f"record {offset}: the body does not match its checksum")
+        return problems
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when this process appends something, or after `timeout_s`."""
+        with self._news:
+            self._news.wait(timeout_s)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            self._closed = True
+            for reader in self._readers:
+                reader.close()
+            self._writer.close()
+
+    def _names(self, prefix: str) -> list[str]:
+        """Topics that start with `prefix`, found by skipping through the index."""
+        found, after = [], prefix
+        query = "SELECT min(topic) FROM records WHERE topic >= ? AND topic < ?"
+        upper = prefix + "\U0010ffff"
+        while True:
+            name = self._reader().execute(query, (after, upper)).fetchone()[0]
+            if name is None:
+                return found
+            found.append(name)
+            after = name + "\0"
+
+    def _reader(self) -> apsw.Connection:
+        connection = getattr(self._local, "reader", None)
+        if connection is None:
+            connection = _connect(self._path)
+            self._local.reader = connection
+            with self._lock:
+                self._readers.append(connection)
+        return connection
+
+
+def open_log(path: Path) -> EmbeddedLog:
+    """The log in the file at `path`, made where there is none."""
+    return EmbeddedLog(path)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(_BUSY_MS)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _state(db: apsw.Connection, scope: str, key: str) -> bytes | None:
+    row = db.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key)).fetchone()
+    return row[0] if row else None
+
+
+def _record(row: tuple) -> Record:
+    offset, topic, key, headers, body, crc = row
+    if zlib.crc32(body) != crc:
+        raise CorruptRecord(f"record {offset} of {topic} does not match its checksum; rebuild it: c254 feeds replay")
+    return Record(offset, topic, key, orjson.loads(headers), body)
+
+
+def _letter_filter(topic: str | None, status: str | None) -> tuple[str, tuple[str, ...]]:
+    wanted = [(column, value) for column, value in (("topic", topic), ("status", status)) if value]
+    where = " AND ".join(f"{column} = ?" for column, _ in wanted)
+    return (f"WHERE {where}" if where else ""), tuple(value for _, value in wanted)
+
+
+def _letter(row: tuple) -> Letter:
+    line = None if row[3] == _WHOLE_PAYLOAD else row[3]
+    return Letter(*row[:3], line, *row[4:8], datetime.fromisoformat(row[8]), *row[9:])
