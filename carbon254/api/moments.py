@@ -36,7 +36,9 @@ def zone_named(tz: str | None, streams: Mapping[str, Stream], market: str | None
     try:
         ZoneInfo(tz)
     except (KeyError, ValueError, OSError):
-        raise HTTPException(400, f"there is no time zone {tz[:60]!r}; write an IANA name such as America/Chicago") from None
+        raise HTTPException(
+            400, f"there is no time zone {tz[:60]!r}; write an IANA name such as America/Chicago"
+        ) from None
     return tz
 
 
@@ -47,7 +49,9 @@ def instant(text: str, zone: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
     except ValueError:
-        raise HTTPException(400, f"{text[:60]!r} is not a time; write it like 2025-11-02T06:00:00Z or 2025-11-02") from None
+        raise HTTPException(
+            400, f"{text[:60]!r} is not a time; write it like 2025-11-02T06:00:00Z or 2025-11-02"
+        ) from None
     told = moment.replace(tzinfo=ZoneInfo(zone)) if moment.tzinfo is None else moment
     try:
         return told.astimezone(UTC)
@@ -85,9 +89,7 @@ def as_text(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
 def in_market_clocks(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.DataFrame:
     """The frame with every instant as text in the clock of the row's own market; UTC where no card tells one."""
     groups = frame.with_row_index("_order").partition_by("market", "market_run", as_dict=True)
-    parts = [
-        as_text(part, clock_of(streams, str(market), str(run)) or "UTC") for (market, run), part in groups.items()
-    ]
+    parts = [as_text(part, clock_of(streams, str(market), str(run)) or "UTC") for (market, run), part in groups.items()]
     return pl.concat(parts).sort("_order").drop("_order") if parts else as_text(frame, "UTC")
 
 

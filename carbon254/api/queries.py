@@ -86,3 +86,38 @@ def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | 
     where += [f"tenant = {literal(tenant)}"] if tenant else []
     columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
     return f"SELECT {columns} FROM market_ticks WHERE {' AND '.join(where)} ORDER BY event_time DESC LIMIT {int(limit)}"
+
+
+def newest_intervals() -> str:
+    """The newest interval start of each market and run."""
+    return (
+        "SELECT market, market_run, max(interval_start) AS top FROM store.interval_prices GROUP BY market, market_run"
+    )
+
+
+def newest_prices(since: Sequence[tuple[str, str, datetime]]) -> str:
+    """The newest interval of each place, in its newest version, from the given (market, run, instant) on.
+
+    Reads the table and not the view: the newest version of the newest interval needs no history.
+    """
+    spans = " OR ".join(
+        f"(market = {literal(market)} AND market_run = {literal(run)} AND interval_start >= {literal(start)})"
+        for market, run, start in since
+    )
+    columns = ", ".join((*PRICE_COLUMNS, "location_type", "received_at"))
+    return (
+        f"SELECT {columns} FROM store.interval_prices WHERE {spans} ORDER BY market, market_run, location_id, "
+        "interval_start DESC, known_at DESC, revision DESC, received_at DESC LIMIT 1 BY market, market_run, location_id"
+    )
+
+
+def newest_ticks() -> str:
+    """The newest tick of each instrument within the newest day of ticks."""
+    columns = (
+        "tenant, source, instrument, event_time, event_id, sequence, price, quantity, bid, ask, received_at, flags"
+    )
+    return (
+        f"SELECT {columns} FROM store.market_ticks "
+        "WHERE event_time >= (SELECT max(event_time) FROM store.market_ticks) - INTERVAL 1 DAY "
+        "ORDER BY event_time DESC, received_at DESC LIMIT 1 BY tenant, source, instrument"
+    )

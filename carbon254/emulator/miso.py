@@ -1,35 +1,51 @@
-"""MISO: `YYYYMMDD_da_expost_lmp.csv` market reports, and the five-minute prices of the public API.
+"""MISO: daily market reports (`da_expost_lmp`, `da_exante_lmp`, `rt_lmp_final`) and five-minute prices of its API.
 
-MISO lives in EST all year. The report is wide, one row a node and component, without an energy component; numbers are
+MISO lives in EST all year. A report is wide, one row a node and component, without an energy component; numbers are
 printed without leading zero and without needless decimals. A report that does not exist yet is Azure's BlobNotFound.
+The API answers with what is latest now: one interval (the consolidated table, `Current`), or a day (`Rolling`, the
+running one, and `Previous`).
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
+from carbon254.calendars import market_day_of
+
 from . import text
-from .market import Prices
+from .market import Ints, Prices
 from .places import Places
 from .world import Answer, Ask, World, day_starts
 
 CLOCK = "Etc/GMT+5"
-_DAY_AHEAD = "iso.da.lmp.miso"
-_REPORT = re.compile(r"/(\d{8})_da_(expost|exante)_lmp\.csv$")
+_LIVE = "iso.rt.lmp.miso"
+_STEP = 300
+_REPORT = re.compile(r"/(\d{8})_(da_expost_lmp|da_exante_lmp|rt_lmp_final)\.csv$")
+# report: (feed, title)
+_REPORTS = {
+    "da_expost_lmp": ("iso.da.lmp.miso", "Day Ahead Market ExPost LMPs"),
+    "da_exante_lmp": ("iso.da.lmp.miso", "Day Ahead Market ExAnte LMPs"),
+    "rt_lmp_final": ("iso.rth.lmp.miso", "Real-Time Final Market LMPs"),
+}
 _COMPONENTS = {"LMP": "lmp", "MCC": "congestion", "MLC": "loss"}
-_TITLES = {"expost": "Day Ahead Market ExPost LMPs", "exante": "Day Ahead Market ExAnte LMPs"}
+_HEADERS = {"INTERVAL": "", "CPNODE": "", "LMP": "lmp", "MLC": "loss", "MCC": "congestion"}
 
 
 def answer(ask: Ask, world: World) -> Answer:
-    """The day's report, or the five-minute prices of the running day."""
+    """The day's report, or five-minute prices as they stand now."""
     match = _REPORT.search(ask.path)
     if match:
         return _report(ask, world, match[1], match[2])
-    return _missing(world)
+    last = ask.path.rstrip("/").rsplit("/", 1)[-1]
+    if last == "GetLmpConsolidatedTable" or ask.get("messageType").lower() == "getlmpconsolidatedtable":
+        return _consolidated(ask, world)
+    return _ex_post(ask, world, last) if last in ("Current", "Rolling", "Previous") else _missing(world)
 
 
 def _missing(world: World) -> Answer:
@@ -41,18 +57,19 @@ def _missing(world: World) -> Answer:
     return Answer(words.encode(), "application/xml", 404, headers={"x-ms-error-code": "BlobNotFound"})
 
 
-def _report(ask: Ask, world: World, stamp: str, kind: str) -> Answer:
+def _report(ask: Ask, world: World, stamp: str, report: str) -> Answer:
+    topic, title = _REPORTS[report]
     try:
-        day = date.fromisoformat(stamp)
+        starts = day_starts(date.fromisoformat(stamp), CLOCK, 3_600)
     except ValueError:
         return _missing(world)
-    starts = day_starts(day, CLOCK, 3_600)
-    release = world.release(_DAY_AHEAD, ask.address, starts)
-    if not release.count:
+    release = world.release(topic, ask.address, starts)
+    if release.count < len(starts):
         return _missing(world)
-    preamble = f"{_TITLES[kind]}\n{day:%m/%d/%Y}\n\n,,,All Hours-Ending are Eastern Standard Time (EST)\n"
+    day = f"{stamp[4:6]}/{stamp[6:]}/{stamp[:4]}"
+    preamble = f"{title}\n{day}\n\n,,,All Hours-Ending are Eastern Standard Time (EST)\n"
     chosen = world.places("miso")
-    body = preamble.encode() + text.csv_bytes(_wide(world.prices(_DAY_AHEAD, chosen, starts), chosen))
+    body = preamble.encode() + text.csv_bytes(_wide(world.prices(topic, chosen, starts), chosen))
     return Answer(body, published=release.published)
 
 
@@ -69,6 +86,50 @@ def _wide(found: Prices, chosen: Places) -> pl.DataFrame:
 
 def _types(chosen: Places) -> list[str]:
     return ["Gennode" if kind == "node" else zone for kind, zone in zip(chosen.types, chosen.zones, strict=True)]
+
+
+def _consolidated(ask: Ask, world: World) -> Answer:
+    """The table of the latest interval, named by its end."""
+    starts, published = _latest(ask, world)
+    chosen = world.places("miso")
+    found = world.prices(_LIVE, chosen, starts)
+    cells = {name: printed(name, found.dollars(part)[0]).to_list() for name, part in _COMPONENTS.items()}
+    nodes = [
+        {"name": node, "region": "Central", "LMP": lmp, "MLC": mlc, "MCC": mcc}
+        for node, lmp, mlc, mcc in zip(chosen.names, cells["LMP"], cells["MLC"], cells["MCC"], strict=True)
+    ]
+    (end,) = text.local(starts, CLOCK, _STEP)
+    five = {"HourAndMin": f"{end:%H:%M}", "PricingNode": nodes}
+    return _json({"LMPData": {"RefId": f"{end:%d-%b-%Y} - Interval {end:%H:%M} EST", "FiveMinLMP": five}}, published)
+
+
+def _ex_post(ask: Ask, world: World, which: str) -> Answer:
+    """Rows of INTERVAL (end, EST), CPNODE and prices as text."""
+    starts, published = _latest(ask, world)
+    if which != "Current":
+        today = market_day_of(datetime.fromtimestamp(int(starts[0]), UTC), CLOCK)
+        day = today if which == "Rolling" else today - timedelta(days=1)
+        starts = day_starts(day, CLOCK, _STEP)
+        release = world.release(_LIVE, ask.address, starts)
+        starts, published = starts[: release.count], release.published
+    chosen = world.places("miso")
+    found = world.prices(_LIVE, chosen, starts)
+    ends = text.per_interval(text.stamps(text.local(starts, CLOCK, _STEP), "%Y-%m-%dT%H:%M:%S"), len(chosen))
+    prices = [printed(name, found.dollars(part).reshape(-1)) for name, part in _HEADERS.items() if part]
+    columns = [ends, text.per_location(chosen.names, len(starts)), *prices]
+    rows = list(zip(*(column.to_list() for column in columns), strict=True))
+    return _json({"headers": list(_HEADERS), "data": rows}, published)
+
+
+def _latest(ask: Ask, world: World) -> tuple[Ints, int]:
+    """Start of the newest interval that is out (one element), and when it was published."""
+    starts = (world.now // _STEP - np.arange(24, -1, -1, dtype=np.int64)) * _STEP
+    release = world.release(_LIVE, ask.address, starts)
+    return starts[release.count - 1 : release.count], release.published
+
+
+def _json(value: Any, published: int) -> Answer:
+    return Answer(orjson.dumps(value), "application/json", published=published)
 
 
 def printed(name: str, values: np.ndarray) -> pl.Series:

@@ -18,7 +18,7 @@ import orjson
 from .noise import key
 
 _WORD = "unavailable"
-_NO_TIME = "99/99/0000 99:99"
+_NO_TIME = "99/99/0000 00:00"
 # Headers of prices and of the stamps beside them, as the providers print them.
 _PRICES = ("LMP", "MW", "LBMP ($/MWHr)", "total_lmp_da", "total_lmp_rt", "HE 1", "PRC", "VALUE")
 _STAMPS = ("GMTIntervalEnd", "INTERVALSTARTTIME_GMT", "Time Stamp", "datetime_beginning_utc")
@@ -70,7 +70,7 @@ def _rename_csv(text: str) -> str:
     if number < 0:
         return text
     price = next(cell for cell in cells if cell in _PRICES)
-    lines[number] = re.sub(rf'(^|,|"){re.escape(price)}(?=$|,|"|\r)', rf"\1{price}_v2", lines[number], count=1)
+    lines[number] = re.sub(rf'(^|,|"){re.escape(price)}(?=$|,|"|\r)', rf"\1v2_{price}", lines[number], count=1)
     return "\n".join(lines)
 
 
@@ -88,12 +88,12 @@ def _spoil_csv(text: str, count: int, seed: int) -> str:
 def _is_price_row(header: list[str], line: str) -> bool:
     """True for rows whose loss leaves the others standing, so that one bad row is one reject.
 
-    Where components have rows of their own, CAISO's loss rows (without its LMP row a node has no price at all) and
-    MISO's price rows; rows of another market's area never count.
+    Where components have rows of their own, the loss rows: without its LMP row a node has no price at all. Rows of
+    another market's area never count.
     """
-    for column, kept in (("LMP_TYPE", "MCL"), ("Value", "LMP")):
+    for column, loss in (("LMP_TYPE", "MCL"), ("Value", "MLC")):
         if column in header:
-            return next(csv.reader([line]))[header.index(column)] == kept
+            return next(csv.reader([line]))[header.index(column)] == loss
     return ",SWPW," not in line
 
 
@@ -135,14 +135,14 @@ def _rename_json(tree: Any) -> Any:
     if isinstance(tree, dict) and isinstance(tree.get("fields"), list):
         for entry in tree["fields"]:
             if "rice" in entry["name"]:
-                entry["name"] += "V2"
+                entry["name"] = f"v2_{entry['name']}"
         return tree
     if isinstance(tree, dict) and len(tree) == 1:
         # A bare collection: its own name changes with a new edition of the service.
-        tree = {f"{name}_v2": rows for name, rows in tree.items()}
+        tree = {f"v2_{name}": rows for name, rows in tree.items()}
     for row in _rows(tree):
         for name in [name for name in row if name in _JSON_PRICES]:
-            row[f"{name}_v2"] = row.pop(name)
+            row[f"v2_{name}"] = row.pop(name)
     return tree
 
 

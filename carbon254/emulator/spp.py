@@ -1,7 +1,7 @@
 """SPP file browser: `DA-LMP-SL-*.csv` of a market day and `RTBM-LMP-SL-*.csv` of a five-minute interval.
 
 Files are named by the local end of the interval (a `d` marks the repeated hour); columns carry both local and GMT ends.
-Two rows an interval belong to the western balancing area (BAA SWPW), which is another market.
+The last two rows of an interval belong to the western balancing area (BAA SWPW), which is another market.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 
 from . import text
 from .market import Ints
-from .places import Places, places
+from .places import places
 from .world import Answer, Ask, World, day_starts
 
 CLOCK = "America/Chicago"
@@ -73,22 +73,18 @@ def _day(wanted: str) -> Ints | None:
 
 
 def _render(world: World, topic: str, starts: Ints, step: int) -> bytes:
-    chosen = world.places("spp")
-    own = _table(world, topic, chosen, starts, step, "SPP")
-    other = _table(world, topic, places("spp_west"), starts, step, "SWPW")
-    return text.csv_bytes(own) + text.csv_bytes(other, header=False)
-
-
-def _table(world: World, topic: str, chosen: Places, starts: Ints, step: int, area: str) -> pl.DataFrame:
+    own, west = world.places("spp"), places("spp_west")
+    chosen, areas = own + west, ["SPP"] * len(own) + ["SWPW"] * len(west)
     found = world.prices(topic, chosen, starts)
     locations, intervals = len(chosen), len(starts)
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "Interval": text.per_interval(text.stamps(text.local(starts, CLOCK, step), _STAMP), locations),
             "GMTIntervalEnd": text.per_interval(text.stamps(text.instants(starts, step), _STAMP), locations),
-            "BAA": pl.repeat(area, locations * intervals, eager=True),
+            "BAA": text.per_location(areas, intervals),
             "Settlement Location": text.per_location(chosen.names, intervals),
             "Pnode": text.per_location(chosen.zones, intervals),
             **{theirs: found.dollars(ours).reshape(-1) for theirs, ours in _COMPONENTS.items()},
         }
     )
+    return text.csv_bytes(frame)

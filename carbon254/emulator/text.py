@@ -37,7 +37,7 @@ def per_location(values: Sequence[str], intervals: int) -> pl.Series:
     return pl.Series(values, dtype=pl.String).gather(np.tile(np.arange(len(values)), intervals))
 
 
-def csv_bytes(frame: pl.DataFrame, line_end: str = "\n", header: bool = True, decimals: int | None = None) -> bytes:
+def csv_bytes(frame: pl.DataFrame, line_end: str = "\n", decimals: int | None = None) -> bytes:
     """The frame as CSV. Without `decimals`, floats are printed as short as they read back."""
-    written = frame.write_csv(line_terminator=line_end, include_header=header, float_precision=decimals)
+    written = frame.write_csv(line_terminator=line_end, float_precision=decimals)
     return written.encode()

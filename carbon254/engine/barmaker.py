@@ -17,7 +17,7 @@ import pyarrow as pa
 from carbon254.model import dataset
 from carbon254.model.arrow import conform
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
-from carbon254.stages.aggregate import SERIES, window
+from carbon254.stages.aggregate import SERIES, window, window_end
 from carbon254.stores.hot import HotStore
 from carbon254.stores.log import Log, Record
 
@@ -129,20 +129,21 @@ class Barmaker:
         stored = self._hot.fetch(f"SELECT count() AS n FROM store.interval_prices WHERE {where}")["n"][0].as_py()
         if stored != rows.height:
             return False
-        return rows.select(*SERIES, "interval_start", "interval_end").n_unique() == rows.height
+        return bool(rows.select(*SERIES, "interval_start", "interval_end").is_unique().all())
 
     def _children(self, series: _Series, fresh: pl.DataFrame, narrower: str, wider: str) -> pl.DataFrame:
         """All bars of `narrower` within the touched windows of `wider`: fresh ones, and stored ones around them."""
-        touched = fresh.select(window("bar_start", wider, series.clock).alias("_wide")).unique()
+        own = fresh.select(_BAR_COLUMNS)
+        touched = _incomplete(own, narrower, wider, series.clock)
+        if touched.is_empty():
+            return own
         reach = WIDTHS[wider] + (timedelta(hours=1) if wider == "1d" else timedelta(0))
-        where = self._where(series, fresh, _spans(touched["_wide"], reach), "bar_start")
+        where = self._where(series, fresh, _spans(touched, reach), "bar_start")
         columns = ", ".join(_BAR_COLUMNS)
         sql = f"SELECT {columns} FROM ohlc_bars WHERE width = '{narrower}' AND {where}"
-        stored = pl.DataFrame(self._hot.fetch(sql)).with_columns(pl.col("bar_start").dt.cast_time_unit("us"))
-        stored = stored.with_columns(window("bar_start", wider, series.clock).alias("_wide"))
-        stored = stored.join(touched, on="_wide", how="semi").drop("_wide")
-        own = fresh.select(_BAR_COLUMNS)
-        others = stored.cast(dict(own.schema)).join(own, on=[*SERIES, "bar_start"], how="anti")  # pyright: ignore[reportArgumentType]
+        stored = pl.DataFrame(self._hot.fetch(sql)).cast(dict(own.schema))  # pyright: ignore[reportArgumentType]
+        around = stored.filter(window("bar_start", wider, series.clock).is_in(touched.implode()))
+        others = around.join(own, on=[*SERIES, "bar_start"], how="anti")
         return pl.concat([own, others]) if others.height else own
 
     def _where(self, series: _Series, rows: pl.DataFrame, spans: list[tuple[datetime, datetime]], time: str) -> str:
@@ -167,6 +168,16 @@ class Barmaker:
             series = bars["market"][0] + bars["market_run"][0] + bars["location_id"][0]
             token = f"bars-{build}-{width}-{series}-{bars['bar_start'].min()}-{bars.height}"
             self._hot.insert("ohlc_bars", conform(marked, dataset("ohlc_bars")), token)
+
+
+def _incomplete(bars: pl.DataFrame, narrower: str, wider: str, clock: str) -> pl.Series:
+    """Starts of the `wider` windows that some series' bars do not fill."""
+    counted = (
+        bars.group_by(*SERIES, window("bar_start", wider, clock).alias("bar_start"))
+        .agg(pl.len().alias("have"))
+        .with_columns(((window_end(wider, clock) - pl.col("bar_start")) / WIDTHS[narrower]).alias("full"))
+    )
+    return counted.filter(pl.col("have") < pl.col("full"))["bar_start"].unique()
 
 
 def _spans(starts: pl.Series, width: timedelta, most: int = 32) -> list[tuple[datetime, datetime]]:

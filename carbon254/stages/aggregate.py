@@ -98,14 +98,15 @@ def _fold(points: pl.DataFrame, width: str, resolution: timedelta, clock: str) -
     keys = [*SERIES, "bar_start"]
     total = pl.col("weight").sum()
     folded = (
-        points.sort(*keys, "_at")
-        .group_by(keys, maintain_order=True)
+        # Within a group the order of rows stays, so time alone has to be sorted by.
+        points.sort("_at", maintain_order=True)
+        .group_by(keys)
         .agg(
             pl.col("location").last(),
-            pl.col("open").drop_nulls().first(),
+            pl.col("open").first(ignore_nulls=True),
             pl.col("high").max(),
             pl.col("low").min(),
-            pl.col("close").drop_nulls().last(),
+            pl.col("close").last(ignore_nulls=True),
             pl.when(total > 0)
             .then((pl.col("mean").fill_null(0.0) * pl.col("weight")).sum() / total)
             .round(_MEAN_DECIMALS)

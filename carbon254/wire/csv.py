@@ -7,7 +7,6 @@ cells, becomes a reject with its line number and text; the other rows of the blo
 from __future__ import annotations
 
 import csv as stdcsv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,6 +61,8 @@ def read(data: bytes, types: Types, skip: int = 0) -> Iterator[Block]:
     if end < 0:
         end = len(body)
     names = header(body[start : end + 1])
+    if len({name for name in names if name in types}) < sum(name in types for name in names):
+        raise PayloadRefused(f"a column comes twice in the header: {', '.join(names)[:300]}")
     line = skip + 2
     position = end + 1
     while position < len(body):
@@ -79,7 +80,7 @@ def read(data: bytes, types: Types, skip: int = 0) -> Iterator[Block]:
 def _block(chunk: bytes, ends: int, names: list[str], types: Types, line: int) -> Block:
     try:
         frame = _fast(chunk, names, types)
-        # The fast reader fills a short line with nulls and says nothing: too few separators send the block the slow way.
+        # The fast reader fills a short line with nulls and says nothing: too few separators go the slow way.
         enough = chunk.count(b",") >= frame.height * (len(names) - 1)
         if enough and frame.height == ends + (not chunk.endswith(b"\n")):
             numbered = frame.with_columns(pl.int_range(line, line + pl.len(), dtype=pl.Int64).alias("line"))
@@ -109,15 +110,14 @@ def _forgiving(chunk: bytes, names: list[str], types: Types, line: int) -> Block
     cells: dict[str, list[str | None]] = {name: [] for name in names if name in types}
     kept, lines, reasons, raws = [], [], [], []
     raw_lines = text.split("\n")
-    reader = stdcsv.reader(io.StringIO(text))
-    for row in reader:
-        number = line + reader.line_num - 1
+    for number, raw in enumerate(raw_lines, line):
+        row = _cells(raw.rstrip("\r"))
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(names):
             lines.append(number)
             reasons.append(f"{len(row)} cells where the header has {len(names)}")
-            raws.append(raw_lines[reader.line_num - 1].rstrip("\r"))
+            raws.append(raw.rstrip("\r"))
             continue
         kept.append(number)
         for name, cell in zip(names, row, strict=True):
@@ -127,6 +127,14 @@ def _forgiving(chunk: bytes, names: list[str], types: Types, line: int) -> Block
         pl.Series("line", kept, dtype=pl.Int64)
     )
     return _cast(frame, types, lines, reasons, raws, raw_lines, line)
+
+
+def _cells(line: str) -> list[str]:
+    """Cells of one physical line, so that a stray quote costs its own line and not the rest of the block."""
+    try:
+        return next(stdcsv.reader([line]), [])
+    except stdcsv.Error:
+        return [line]
 
 
 def _cast(
@@ -140,7 +148,7 @@ def _cast(
 ) -> Block:
     numeric = [name for name in frame.columns if name in types and types[name] != pl.String]
     cast = frame.with_columns(pl.col(name).cast(types[name], strict=False) for name in numeric)
-    bad = pl.Series("bad", [False] * frame.height)
+    bad = pl.Series("bad", [False] * frame.height, dtype=pl.Boolean)
     for name in numeric:
         wrong = cast[name].is_null() & frame[name].is_not_null()
         for number, cell in zip(frame["line"].filter(wrong & ~bad), frame[name].filter(wrong & ~bad), strict=True):

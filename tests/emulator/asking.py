@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from urllib.parse import urlsplit
 
 import httpx2
 import polars as pl
@@ -26,7 +27,9 @@ class Desk:
         provider = feed(topic).stream.provider
         headers = dict(provider.headers)
         return self.client.get(
-            self.emulator.base_url(provider.id) + request.path, params=dict(request.params), headers=headers
+            self.emulator.base_url(provider.id) + urlsplit(request.path).path,
+            params=dict(request.params),
+            headers=headers,
         )
 
     def first(self, topic: str, day: date) -> httpx2.Response:

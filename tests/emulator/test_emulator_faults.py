@@ -76,7 +76,7 @@ def test_bodies_that_no_parser_takes(emulator: Emulator, desk: Desk, topic: str,
     answer = desk.first(topic, DAY)
     assert answer.status_code == 200
     with pytest.raises(PayloadRefused):
-        list(parsed(feed(topic), "answer", answer.content))
+        list(parsed(feed(topic), desk.requests(topic, DAY)[0].name, answer.content))
 
 
 @pytest.mark.parametrize("topic", DAY_AHEAD)
@@ -85,7 +85,7 @@ def test_bad_rows_become_so_many_rejects(emulator: Emulator, desk: Desk, topic: 
     emulator.fault("bad_rows", feed(topic).stream.provider.id, rows=4)
     bad = desk.first(topic, DAY).content
     assert bad == desk.first(topic, DAY).content != good
-    rows = list(parsed(feed(topic), "answer", bad))
+    rows = list(parsed(feed(topic), desk.requests(topic, DAY)[0].name, bad))
     assert sum(each.rejects.height for each in rows) == 4
     assert sum(each.frame.height for each in rows) > 0
 

@@ -17,10 +17,12 @@ from carbon254.feeds.catalogue import feed, feeds
 LOCATIONS = {
     "caiso": 3, "miso": 20, "spp": 31, "nyiso": 15, "pjm": 12, "ercot": 15, "isone": 9, "iso.rt.lmp.ercot": 23,
 }  # fmt: skip
+# MISO gives five-minute prices of now only: see test_miso_five_minute_prices_are_those_of_now.
+NOW_ONLY = ("iso.rt.lmp.miso",)
 TOPICS = sorted(
     topic
     for topic, found in feeds().items()
-    if found.stream.dataset == "interval_prices" and found.stream.provider.id in PROVIDERS
+    if found.stream.dataset == "interval_prices" and found.stream.provider.id in PROVIDERS and topic not in NOW_ONLY
 )
 
 
@@ -45,8 +47,6 @@ def test_all_seven_markets_have_a_feed() -> None:
 def test_a_market_day_comes_back_whole(desk: Desk, topic: str, day: date) -> None:
     stream = feed(topic).stream
     begin, end = market_day_span(day, stream.clock)
-    if topic == "iso.rt.lmp.miso":
-        pytest.skip("MISO gives five-minute prices of the running day only; see test_miso_running_day")
     frame, rejected = desk.rows(topic, day)
     intervals = (end - begin) // stream.resolution
     assert rejected == 0
@@ -91,6 +91,24 @@ def test_eia_and_nws_are_read_by_their_parsers(desk: Desk) -> None:
     assert rejected == 0 and weather.height == 4 * 156
     starts = weather.filter(weather["location"] == weather["location"][0])["forecast_time"].to_list()
     assert all(after - before == timedelta(hours=1) for before, after in pairwise(starts))
+
+
+def test_miso_five_minute_prices_are_those_of_now() -> None:
+    topic, day = "iso.rt.lmp.miso", dst_days()[1]
+    noon = market_day_span(day, feed(topic).stream.clock)[0] + timedelta(hours=12)
+    labels = []
+    with running(seed=7, now=noon) as emulator:
+        desk = Desk(emulator)
+        for minutes in (1, 3, 6):
+            emulator.clock(noon + timedelta(minutes=minutes))
+            frame, rejected = desk.rows(topic, day)
+            assert rejected == 0 and frame.height == LOCATIONS["miso"]
+            labels.append(frame["label"].unique().item())
+        ex_post = f"{emulator.base_url('miso')}/api/MarketPricing/GetRealTimeFiveMinExPost"
+        heights = [desk.client.get(f"{ex_post}/{which}").json() for which in ("Current", "Rolling", "Previous")]
+    assert labels[0] == labels[1] == labels[2] - timedelta(minutes=5)
+    rows = [len(answer["data"]) // LOCATIONS["miso"] for answer in heights]
+    assert rows == [1, 144, 288]
 
 
 def test_unknown_provider_and_path_are_404(emulator: Emulator, desk: Desk) -> None:

@@ -64,7 +64,7 @@ def _read(cell: pl.Expr, kind: pl.DataType) -> pl.Expr:
         form = "%Y-%m-%dT%H:%M:%S" if kind.time_zone is None else "%Y-%m-%dT%H:%M:%S%#z"
         moment = cell.str.replace("Z$", "+00:00") if kind.time_zone else cell
         return moment.str.to_datetime(form, time_unit="us").cast(kind)
-    return cell.cast(kind)
+    return cell.str.to_date() if kind == pl.Date else cell.cast(kind)
 
 
 def damaged(data: bytes, count: int = 200, seed: int = 7) -> Iterator[bytes]:
@@ -80,7 +80,9 @@ def damaged(data: bytes, count: int = 200, seed: int = 7) -> Iterator[bytes]:
             elif step == 1:
                 del copy[at : at + dice.randint(1, 20)]
             elif step == 2:
-                copy[at:at] = dice.choice([b"\x00", b'"', b",", b"\r", b"\n", b"[", b"}", b"NaN", b"1e999", b"\xff\xfe"])
+                copy[at:at] = dice.choice(
+                    [b"\x00", b'"', b",", b"\r", b"\n", b"[", b"}", b"NaN", b"1e999", b"\xff\xfe"]
+                )
             elif step == 3:
                 copy[at:at] = copy[at : at + dice.randint(1, 60)]
             else:

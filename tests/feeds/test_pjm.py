@@ -117,7 +117,11 @@ def test_recognise() -> None:
     assert candidates(RT5_FILE, sample("pjm", RT5_FILE)) == [RT5]
     other = candidates("x.json", sample("ercot", "dam_stlmnt_pnt_prices_2026-11-01.json"))
     assert not [topic for topic in other if topic.endswith("pjm")]
-    for name in ("da_marginal_value_20240902_20240904.json", "gen_by_fuel.json", "da_transconstraints_20240902_20240904.json"):
+    for name in (
+        "da_marginal_value_20240902_20240904.json",
+        "gen_by_fuel.json",
+        "da_transconstraints_20240902_20240904.json",
+    ):
         assert candidates(name, recorded(f"pjm/{name}")[1]) == []
 
 
@@ -128,7 +132,11 @@ def test_requests(day: tuple[int, int, int]) -> None:
     us = f"{day[1]:02d}/{day[2]:02d}/{day[0]}"
     assert request.path == "/rt_hrl_lmps"
     assert request.params["datetime_beginning_ept"] == f"{us} 00:00to{us} 23:59"
-    assert (request.params["pnode_id"], request.params["startRow"], request.params["rowCount"]) == ("51288;51287", 1, 50_000)
+    assert (request.params["pnode_id"], request.params["startRow"], request.params["rowCount"]) == (
+        "51288;51287",
+        1,
+        50_000,
+    )
     (hubs,) = feed(DA).requests(start, end)
     assert hubs.path == "/da_hrl_lmps" and hubs.params["pnode_id"].count(";") == 11
     assert hubs.subject == f"{day[0]}-{day[1]:02d}-{day[2]:02d}"

@@ -93,7 +93,7 @@ def test_a_bad_line_is_a_reject_and_the_others_live(line: bytes, reason: str) ->
     assert rows.rejects["raw"][0] == line.decode()
 
 
-@pytest.mark.parametrize("data", [b"", b"  \n", b"<html>504</html>", b"{}", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("data", [b"", b"  \n", b"<html>504</html>", b"{}", b"a,b\n1,2\n", sample("spp", DA_FILE)[:66]])
 def test_refused(data: bytes) -> None:
     with pytest.raises(PayloadRefused):
         parse(DA, data)

@@ -70,7 +70,7 @@ def components(data: bytes) -> pl.DataFrame:
     names = ("market_run", "item", "location", "opens", "closes", "value")
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
     value = pl.col("value").str.strip_chars()
-    # A value that is not a number becomes NaN, which the caller rejects with the record's number; an empty one is missing.
+    # A value that is no number becomes NaN, which the caller rejects with its record number; an empty one is missing.
     price = pl.when(value != "").then(value.cast(pl.Float64, strict=False).fill_null(float("nan")))
     return frame.with_columns(
         pl.col("location").alias("location_id"),

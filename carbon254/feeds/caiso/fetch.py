@@ -1,9 +1,9 @@
 """CAISO OASIS: `https://oasis.caiso.com/oasisapi/SingleZip`, one report, one market day and ten nodes a request.
 
-`queryname` with its `version` and `market_run_id`, the window in GMT as `20251102T07:00-0000`, `resultformat=6` for CSV.
-A window that is off by the daylight saving hour brings a mixed day, so the market day's own bounds are asked for; OASIS
-takes at most 31 days a request. Without locations, the trading hubs of `places.csv`; the location `ALL_APNODES` asks
-for every aggregate node at once.
+`queryname` with its `version` and `market_run_id`, the window in GMT as `20251102T07:00-0000`, `resultformat=6` for
+CSV. A window that is off by the daylight saving hour brings a mixed day, so the market day's own bounds are asked for;
+OASIS takes at most 31 days a request. Without locations, the trading hubs of `places.csv`; the location `ALL_APNODES`
+asks for every aggregate node at once.
 """
 
 from __future__ import annotations
@@ -59,5 +59,5 @@ def _places(asked: list[str]) -> Iterator[dict[str, str]]:
 
 
 def _hubs() -> list[str]:
-    rows = csv.DictReader((files(__package__) / "places.csv").read_text("utf-8").splitlines())
+    rows = csv.DictReader((files("carbon254.feeds.caiso") / "places.csv").read_text("utf-8").splitlines())
     return [row["location_id"] for row in rows if row["location_type"] == "hub"]

@@ -1,11 +1,11 @@
 """CAISO OASIS prices: PRC_LMP (DAM), PRC_INTVL_LMP (RTM), PRC_HASP_LMP (HASP) and PRC_RTPD_LMP (RTPD).
 
-CSV (`resultformat=6`) has one line a component: INTERVALSTARTTIME_GMT, INTERVALENDTIME_GMT, NODE, NODE_ID, MARKET_RUN_ID,
-LMP_TYPE (LMP, MCE, MCC, MCL, MGHG) and the price in $/MWh under MW, VALUE or PRC, in an order that differs between the
-reports. The XML variant is read by `document`. Components are brought together to one row a node and interval, in the
-order in which they first appear; `line` is that of the LMP component. Only the GMT stamps are read: OPR_HR is neither
-dense nor rising on the days the clock changes. The run is that of the payload, so fifteen-minute runs can be told from
-five-minute ones whichever stream they came in by.
+CSV (`resultformat=6`) has one line a component: INTERVALSTARTTIME_GMT, INTERVALENDTIME_GMT, NODE, NODE_ID,
+MARKET_RUN_ID, LMP_TYPE (LMP, MCE, MCC, MCL, MGHG) and the price in $/MWh under MW, VALUE or PRC, in an order that
+differs between the reports. `document` reads the XML variant. Components are brought together to one row a node and
+interval, in the order in which they first appear; `line` is that of the LMP component. Only the GMT stamps are read:
+OPR_HR is neither dense nor rising on the days the clock changes. The run is that of the payload, so fifteen-minute runs
+can be told from five-minute ones whichever stream they came in by.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def recognise(name: str, head: bytes) -> list[str]:
 
 
 def parse(payload: Payload) -> Iterator[Rows]:
-    """All rows of the payload at once. Raises PayloadRefused for an answer that is empty, an error, or another feed's."""
+    """All rows at once. Raises PayloadRefused for an answer that is empty, an error, or another feed's prices."""
     document.refuse_pages(payload.data)
     if document.looks_like(payload.data):
         frame, bad = document.components(payload.data), rejects([], [], [])

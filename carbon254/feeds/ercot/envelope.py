@@ -55,8 +55,9 @@ def _names(answer: Any) -> list[str]:
         raise PayloadRefused(f"not an ERCOT report (no data): {orjson.dumps(answer).decode()[:300]}")
     fields = answer.get("fields")
     listed = fields if isinstance(fields, list) else []
-    names = [field.get("name") if isinstance(field, dict) else None for field in listed]
-    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+    found = [field.get("name") if isinstance(field, dict) else None for field in listed]
+    names = [name for name in found if isinstance(name, str)]
+    if not names or len(names) < len(found) or len(set(names)) < len(names):
         raise PayloadRefused("not an ERCOT report: its fields do not name the columns")
     return names
 

@@ -1,7 +1,8 @@
 """ERCOT public API: `np4-190-cd/dam_stlmnt_pnt_prices` and `np6-905-cd/spp_node_zone_hub`, pages by `_meta`.
 
 Days are market days (`deliveryDateFrom`/`To`). A real-time span inside one day is narrowed with
-`deliveryHourFrom`/`To`, which are hour-ending numbers of the local clock; an hour asked in the repeated autumn hour brings both passes.
+`deliveryHourFrom`/`To`, which are hour-ending numbers of the local clock; the repeated autumn hour is one number, and
+brings both passes.
 """
 
 from __future__ import annotations

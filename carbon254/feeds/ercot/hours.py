@@ -7,11 +7,11 @@ Hours are numbered by their end, `01:00`..`24:00` or 1..24. A label here is the 
 Two ways to tell the passes:
 
 * `DSTFlag` and order. In the recorded API answer of an autumn day the first 02:00 carries `true`, the repeat `false`,
-  and every other row of the year `false`. In the CDR files `Y` is read as the repeat. So the payload itself decides: where
-  both rows of a settlement point are there and differ in the flag, the first in the payload is the first pass, and what
-  flag it has holds for the whole payload. Where no such pair is there (or pairs disagree), the flag of the first pass
-  is taken as `true` in JSON and `N` in CSV. Two rows with the same flag go by their order; one row without a flag has no
-  mark, and is flagged as ambiguous later.
+  and every other row of the year `false`. In the CDR files `Y` is read as the repeat. So the payload itself decides:
+  where both rows of a settlement point are there and differ in the flag, the first in the payload is the first pass,
+  and the flag it has holds for the whole payload. Where no such pair is there (or pairs disagree), the first pass is
+  taken to carry `true` in JSON and `N` in CSV. Two rows with the same flag go by their order; one row without a flag
+  has no mark, and is flagged as ambiguous later.
 * Hour 25. Files that number the hours of the long day 1..25 count elapsed hours from local midnight: 2 is the first
   pass, 3 the second.
 """

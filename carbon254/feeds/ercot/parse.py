@@ -70,8 +70,12 @@ def parse(payload: Payload) -> Iterator[Rows]:
         return
     header = csv.header(payload.data)
     _check(header, payload)
+    empty = True
     for block in csv.read(payload.data, dict.fromkeys(header, pl.String)):
+        empty = False
         yield _rows(block.frame, payload, lines_of(payload.data), False, block)
+    if empty:
+        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
 
 
 def _of_json(payload: Payload) -> Rows:

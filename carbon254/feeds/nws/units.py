@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 _WIND = re.compile(r"^(\d+(?:\.\d+)?)(?: to (\d+(?:\.\d+)?))? ?(mph|km/h|kt|m/s)$")
 _SPEEDS = {
@@ -68,9 +68,9 @@ def _spoken(text: str) -> float | None:
 def _split(value: Any, unit: Any) -> tuple[float | None, Any]:
     if isinstance(value, dict):
         unit = value.get("unitCode", value.get("uom", unit))
-        ends = [value.get("minValue"), value.get("maxValue")]
+        ends = [float(end) for end in (value.get("minValue"), value.get("maxValue")) if _is_number(end)]
         value = value.get("value")
-        if value is None and all(map(_is_number, ends)):
+        if value is None and len(ends) == 2:
             value = sum(ends) / 2
     unit = unit.rsplit(":", 1)[-1] if isinstance(unit, str) else unit
     if value is None:
@@ -80,5 +80,5 @@ def _split(value: Any, unit: Any) -> tuple[float | None, Any]:
     return float(value), unit
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and math.isfinite(value)

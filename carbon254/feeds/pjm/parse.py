@@ -58,8 +58,12 @@ def parse(payload: Payload) -> Iterator[Rows]:
         **dict.fromkeys(_TEXT, pl.String),
         **dict.fromkeys(_prices(side), pl.Float64),
     }
+    empty = True
     for block in csv.read(payload.data, types):
+        empty = False
         yield _rows(block.frame, payload, side, lines_of(payload.data), pl.lit(False), block)
+    if empty:
+        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
 
 
 def _prices(side: str) -> dict[str, str]:

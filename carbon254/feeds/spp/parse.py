@@ -42,8 +42,12 @@ def parse(payload: Payload) -> Iterator[Rows]:
     if not payload.data[:1_000].strip():
         raise PayloadRefused("the file is empty: SPP has not filled this interval; it will be asked for again")
     csv.require(csv.header(payload.data), [*_TEXT, *_PRICES], "not an SPP price file")
+    empty = True
     for block in csv.read(payload.data, _TYPES):
+        empty = False
         yield _rows(block, lines_of(payload.data))
+    if empty:
+        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
 
 
 def _rows(block: csv.Block, texts: Texts) -> Rows:

@@ -1,0 +1,74 @@
+"""The HTTP face of a node: every route, guarded, with errors as one JSON sentence that says what to do next."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from carbon254 import __version__
+from carbon254.errors import Carbon254Error, TransientError
+
+from . import live, prices, pushed, sql, state
+from .board import Board
+from .docs import mount_docs
+from .guard import Guard
+from .rooms import Rooms
+
+_ABOUT = (
+    "Market prices live, by SQL, and as they were known at any past moment. "
+    "Times are ISO 8601 in UTC unless `tz` asks for another zone; intervals are `[start, end)`; prices are USD/MWh."
+)
+
+
+def create_app(rooms: Rooms) -> FastAPI:
+    """The application over these rooms. It answers on loopback names only, and needs no key there."""
+    app = FastAPI(title="carbon254", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None)
+    board = Board(rooms)
+    for router in (
+        prices.router(rooms, board),
+        live.router(rooms, board),
+        sql.router(rooms),
+        pushed.router(rooms),
+        state.router(rooms),
+    ):
+        app.include_router(router)
+    mount_docs(app)
+    app.add_middleware(Guard)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Carbon254Error, _failed)
+    app.add_exception_handler(Exception, _broken)
+    return app
+
+
+def _sentence(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status)
+
+
+def _not_understood(_: Request, error: Exception) -> JSONResponse:
+    """A parameter or body that does not fit: names it, and what it should be."""
+    assert isinstance(error, RequestValidationError)
+    found = [f"{' '.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+    return _sentence(422, f"{'; '.join(found)} (what each route takes is at /docs)")
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404 and error.detail == "Not Found":
+        return _sentence(404, f"there is nothing at {request.url.path}; every route is at /docs")
+    answer = _sentence(error.status_code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _failed(_: Request, error: Exception) -> JSONResponse:
+    """What we raise on purpose: the same call may go through later (503), or never will (400)."""
+    return _sentence(503 if isinstance(error, TransientError) else 400, str(error))
+
+
+def _broken(request: Request, error: Exception) -> JSONResponse:
+    structlog.get_logger().error("a request failed", path=request.url.path, exc_info=error)
+    return _sentence(500, f"the node failed at this request ({type(error).__name__}); its log says more: c254 logs")

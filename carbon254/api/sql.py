@@ -1,0 +1,43 @@
+"""One read-only SQL statement, answered as JSON, CSV or Arrow."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from .answers import JSON_ROWS, Format, table_answer, table_json
+from .rooms import Rooms
+
+_LONGEST = 1 << 20
+
+
+class Question(BaseModel):
+    """What to run, and how to write the answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sql: Annotated[str, Field(min_length=1, max_length=_LONGEST // 4, description="One SELECT, ClickHouse dialect")]
+    format: Format = Format.json
+
+
+def router(rooms: Rooms) -> APIRouter:
+    """The route, over these rooms."""
+    routes = APIRouter(prefix="/v1", tags=["sql"])
+
+    @routes.post("/sql", summary="Run one read-only statement", max_body_size=_LONGEST)
+    def run(question: Question) -> Response:
+        """The ClickHouse dialect over the datasets of `/v1/datasets`. Times in JSON and CSV are UTC; NaN is null.
+
+        JSON holds at most 10,000 rows and says so where there are more; Arrow and CSV hold every row the engine gives.
+        A statement that is refused answers 400 with the reason.
+        """
+        started = time.perf_counter()
+        table = rooms.hot.query(question.sql)
+        if question.format is Format.json:
+            return table_json(table, JSON_ROWS, started)
+        return table_answer(table, question.format)
+
+    return routes

@@ -1,0 +1,71 @@
+"""Routes about the node itself: health, readiness, metrics, feeds, datasets, dead letters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from carbon254 import __version__
+from carbon254.model import catalogue
+from carbon254.stores.log import Letter
+
+from .feeds import overview
+from .moments import day_text
+from .rooms import Rooms
+
+
+def router(rooms: Rooms) -> APIRouter:
+    """The routes, over these rooms."""
+    routes = APIRouter(tags=["node"])
+
+    @routes.get("/health", summary="Whether the process lives")
+    def health() -> dict[str, str]:
+        """200 for as long as it does."""
+        return {"status": "ok", "version": __version__}
+
+    @routes.get("/ready", summary="Whether readers can rely on it", responses={503: {"description": "Not ready"}})
+    def ready() -> JSONResponse:
+        """200 when every consumer carries on and the hot store answers; 503 with the reasons by name otherwise."""
+        trouble = rooms.trouble()
+        status = "not ready" if trouble else "ready"
+        return JSONResponse({"status": status, "reasons": trouble}, 503 if trouble else 200)
+
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    def metrics() -> Response:
+        """The text format. Lag gauges are read when asked."""
+        for consumer, lag in rooms.lags().items():
+            rooms.metrics.lag.labels(consumer).set(lag)
+        return Response(generate_latest(rooms.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @routes.get("/v1/feeds", summary="Every feed: its card, how far it has come, and what is wrong")
+    def feeds() -> dict[str, Any]:
+        """`state` is fresh, stale, failed, quiet (a pushed feed) or none (no data yet); `watermark` is the end of the
+        newest interval; `lag` counts records not yet normalised or stored.
+        """
+        return overview(rooms)
+
+    @routes.get("/v1/datasets", summary="The tables and their columns")
+    def datasets() -> dict[str, Any]:
+        """Names, types, units and meanings; the key and the order of versions."""
+        return {"datasets": [asdict(dataset) for dataset in catalogue().values()]}
+
+    @routes.get("/v1/dead-letters", summary="What could not be read, and why")
+    def letters(
+        topic: Annotated[str | None, Query(description="Feed, e.g. iso.rt.lmp.spp")] = None,
+        status: Literal["open", "resolved"] | None = None,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    ) -> dict[str, Any]:
+        """One letter a payload that could not be read, or one a row; oldest first. Take them in with `c254 dlq`."""
+        name = f"dlq.{topic.removeprefix('dlq.')}" if topic else None
+        found = rooms.log.letters(name, status, limit)
+        return {"total": rooms.log.count_letters(name, status), "letters": [_letter(letter) for letter in found]}
+
+    return routes
+
+
+def _letter(letter: Letter) -> dict[str, Any]:
+    return asdict(letter) | {"received_at": day_text(letter.received_at)}

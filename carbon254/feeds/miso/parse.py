@@ -1,0 +1,168 @@
+"""MISO prices: the wide daily reports (CSV) and the public API's five-minute tables (JSON).
+
+`YYYYMMDD_da_expost_lmp.csv`, `_da_exante_lmp`, `_rt_lmp_final`, `_rt_lmp_prelim`: a title, the day, perhaps an empty
+line, a note that all hours are Eastern standard time, then Node, Type, Value (LMP, MCC or MLC) and HE 1 to HE 24. The
+run is told by the title or the name. Energy is not published; it is what congestion and loss leave of LMP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import polars as pl
+
+from carbon254.errors import PayloadRefused
+from carbon254.wire import csv
+
+from ..contract import Payload, Rows, rejects
+from ..sift import Texts, first_of, lines_of, sift
+from . import table
+
+HOURS = [f"HE {hour}" for hour in range(1, 25)]
+COMPONENTS = {"LMP": "lmp", "MCC": "congestion", "MLC": "loss"}
+_TOPICS = {
+    "DA_EXPOST": "iso.da.lmp.miso",
+    "DA_EXANTE": "iso.da.lmp.miso",
+    "RT_FINAL": "iso.rth.lmp.miso",
+    "RT_PRELIM": "iso.rth.lmp.miso",
+}
+_NAMES = ("Node", "Type", "Value")
+_KINDS = {"loadzone": "zone", "interface": "interface"}
+_HEADER = re.compile(rb'^"?Node"?,"?Type"?,"?Value"?,', re.M)
+_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_NAMED_DAY = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)_")
+
+
+def recognise(name: str, head: bytes) -> list[str]:
+    """Reports by their header line and title; tables by the names in the JSON."""
+    if table.looks_like(head):
+        return [table.TOPIC]
+    found = _HEADER.search(head)
+    run = _run(head[: found.start()].decode("utf-8", "replace"), name) if found else ""
+    return [_TOPICS[run]] if run else []
+
+
+def parse(payload: Payload) -> Iterator[Rows]:
+    """All rows of the payload. Raises PayloadRefused for what is no price report or belongs to another stream."""
+    body = payload.data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not body:
+        raise PayloadRefused("the file is empty")
+    if body[:1] in (b"{", b"["):
+        yield table.parse(payload)
+        return
+    if body[:1] == b"<":
+        unpublished = b"BlobNotFound" in body[:4096]
+        raise PayloadRefused("MISO has not published this report yet" if unpublished else "a web page, not a report")
+    yield _report(payload)
+
+
+def _report(payload: Payload) -> Rows:
+    found = _HEADER.search(payload.data)
+    if not found:
+        raise PayloadRefused("not a MISO price report: no line opens with Node,Type,Value")
+    preamble = payload.data[: found.start()]
+    run = _run(preamble.decode("utf-8", "replace"), payload.name)
+    if _TOPICS.get(run) != payload.stream.topic:
+        belongs = f"they belong to {_TOPICS[run]}" if run else "neither title nor name says which market they are of"
+        raise PayloadRefused(f"these are not prices of {payload.stream.topic}: {belongs}")
+    day = _day(preamble.decode("utf-8", "replace"), payload.name)
+    wide, bad = _lines(payload.data, preamble.count(b"\n"))
+    texts = lines_of(payload.data)
+    sound = _sound(wide, texts)
+    rows = _long(sound.frame, day, texts)
+    frame = rows.frame.with_columns(pl.lit(run).alias("market_run"))
+    return Rows(frame, pl.concat([bad, sound.rejects, rows.rejects]).sort("line"))
+
+
+def _run(preamble: str, name: str) -> str:
+    """The market run by the title, else by the file's name; empty where neither tells."""
+    for said in (preamble.lower(), name.lower()):
+        if re.search(r"day[ -]?ahead|\bda_ex|_da_ex", said):
+            return "DA_EXANTE" if "ante" in said else "DA_EXPOST"
+        if re.search(r"real[ -]?time|\brt_lmp|_rt_lmp", said):
+            return "RT_PRELIM" if "prelim" in said + name.lower() else "RT_FINAL"
+    return ""
+
+
+def _day(preamble: str, name: str) -> datetime:
+    """The market day's midnight, from the preamble, else from the name."""
+    printed, named = _DAY.search(preamble), _NAMED_DAY.search(name)
+    try:
+        if printed:
+            return datetime(int(printed[3]), int(printed[1]), int(printed[2]))
+        if named:
+            return datetime(int(named[1]), int(named[2]), int(named[3]))
+    except ValueError as error:
+        raise PayloadRefused(f"the report's day cannot be read: {error}") from error
+    raise PayloadRefused("the report does not say its day (MM/DD/YYYY below the title)")
+
+
+def _lines(data: bytes, skip: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines as text, for one bad cell must not cost the other hours; and lines that could not be read."""
+    columns = csv.header(data, skip)
+    csv.require(columns, [*_NAMES, *HOURS], "not a MISO price report")
+    if len(set(columns)) < len(columns):
+        raise PayloadRefused("not a MISO price report: a column is named twice")
+    blocks = list(csv.read(data, dict.fromkeys((*_NAMES, *HOURS), pl.String), skip))
+    if not blocks:
+        raise PayloadRefused("the report has a header and no lines")
+    bad = pl.concat([rejects(block.lines, block.reasons, block.raws) for block in blocks])
+    return pl.concat([block.frame for block in blocks]).with_columns(pl.col(pl.String).str.strip_chars()), bad
+
+
+def _sound(wide: pl.DataFrame, texts: Texts) -> Rows:
+    """Lines that can stand: a known component of a named node, once; a repeated equal line is ignored."""
+    key = ["Node", "Value"]
+    same = pl.all_horizontal(pl.col(hour).eq_missing(pl.col(hour).first().over(key)) for hour in HOURS)
+    again = pl.struct(key).is_first_distinct().not_()
+    marked = wide.with_columns(again.alias("again"), same.alias("same")).filter(~(pl.col("again") & pl.col("same")))
+    priced = (pl.col("Value") == "LMP").any().over("Node")
+    reason = first_of(
+        (pl.col("Node").fill_null("") == "", "the node is empty"),
+        (pl.col("Value").is_in(list(COMPONENTS)).not_().fill_null(True), "Value is none of LMP, MCC, MLC"),
+        (pl.col("again"), "duplicate component"),
+        (priced.not_().fill_null(True), "no LMP line for this node"),
+    )
+    rows = sift(marked, reason, texts)
+    return Rows(rows.frame.drop("again", "same"), rows.rejects)
+
+
+def _long(wide: pl.DataFrame, day: datetime, texts: Texts) -> Rows:
+    """One row a node and hour, in the order of the LMP lines; a cell that is no number rejects its node and hour."""
+    cells = wide.unpivot(on=HOURS, index=["line", *_NAMES], variable_name="hour", value_name="cell").with_columns(
+        pl.col("hour").str.slice(3).cast(pl.Int64).alias("he"),
+        pl.col("cell").cast(pl.Float64, strict=False).alias("price"),
+    )
+    bad = (pl.col("cell").fill_null("") != "") & ~pl.col("price").is_finite().fill_null(False)
+    cells = cells.with_columns(bad.alias("bad"))
+    rows = cells.filter(pl.col("Value") == "LMP").sort("line", "he").rename({"price": "lmp"})
+    for theirs, ours in list(COMPONENTS.items())[1:]:
+        part = cells.filter(pl.col("Value") == theirs).select("Node", "he", pl.col("price").alias(ours), pl.col("bad"))
+        if part.height:
+            rows = rows.join(part, on=["Node", "he"], how="left", maintain_order="left", suffix="_part")
+            rows = rows.with_columns(pl.col("bad") | pl.col("bad_part").fill_null(False)).drop("bad_part")
+    frame = rows.filter(~pl.col("bad")).select(
+        pl.col("Node").alias("location"),
+        pl.col("Node").alias("location_id"),
+        _kind(),
+        (pl.lit(day).cast(pl.Datetime("us")) + pl.duration(hours=pl.col("he"))).alias("label"),
+        *[ours for ours in COMPONENTS.values() if ours in rows.columns],
+        "line",
+    )
+    return Rows(frame, _bad_cells(cells.filter(pl.col("bad")).sort("line", "he"), texts))
+
+
+def _kind() -> pl.Expr:
+    """Only eight of the hundreds of nodes of type Hub are trading hubs; their names end with .HUB."""
+    kind = pl.col("Type").str.to_lowercase().replace_strict(_KINDS, default="node")
+    return pl.when(pl.col("Node").str.ends_with(".HUB")).then(pl.lit("hub")).otherwise(kind).alias("location_type")
+
+
+def _bad_cells(cells: pl.DataFrame, texts: Texts) -> pl.DataFrame:
+    if not cells.height:
+        return rejects([], [], [])
+    numbers = cells["line"].to_list()
+    reasons = [f"{hour}: {cell!r} is not a finite number" for hour, cell in cells.select("hour", "cell").iter_rows()]
+    return rejects(numbers, reasons, texts(numbers))
