@@ -7,6 +7,7 @@ Carbon254Error
 │   └── CircuitOpen           the host failed too often; we are leaving it alone
 └── PermanentError            trying again changes nothing
     ├── PayloadRefused        bytes that are not what the feed publishes
+    │   └── NothingYet        a sound answer without rows: nothing is published for the span yet
     ├── FetchFailed           the provider refused the request
     ├── UnknownFeed           no card has this topic
     ├── BadLabel              a market label that names no instant, or two
@@ -50,6 +51,10 @@ class PermanentError(Carbon254Error):
 
 class PayloadRefused(PermanentError):
     """Bytes that are not what the feed publishes; the message says why and is kept with the dead letter."""
+
+
+class NothingYet(PayloadRefused):
+    """A sound answer that has no rows: the provider has nothing for the span yet. Not a dead letter."""
 
 
 class FetchFailed(PermanentError):

@@ -78,9 +78,8 @@ class Pipeline:
             return Fetched(request, "failed", error=str(error)), None
         if answer.not_modified:
             return Fetched(request, "repeated"), None
-        subject = request.subject if request.page == 1 else f"{request.subject}#{request.page}"
         name = request.name or request.path.rsplit("/", 1)[-1]
-        arrived = Arrived(source.topic, answer.data, name, answer.received_at, subject, answer.url)
+        arrived = Arrived(source.topic, answer.data, name, answer.received_at, request.subject, answer.url)
         _, new = self.inbox.accept(arrived)
         self.fetcher.remember(answer)
         state = "new" if new else "repeated"

@@ -130,6 +130,7 @@ def _first_pass(moment: datetime) -> bool:
 
 def _document(ask: Ask, name: str, frame: pl.DataFrame, page: int, size: int) -> bytes:
     _, _, (title, number, emil), columns = _REPORTS[name]
+    report = f"{emil.lower()}/{name}"
     pages = -(-frame.height // size)
     asked = {key: value for key, value in ask.query if key not in ("page", "size")}
     document: dict[str, Any] = {
@@ -149,7 +150,7 @@ def _document(ask: Ask, name: str, frame: pl.DataFrame, page: int, size: int) ->
         },
         "fields": list(_fields(columns)),
         "data": list(zip(*(column.to_list() for column in frame[(page - 1) * size : page * size]), strict=True)),
-        "_links": {"self": {"href": f"https://api.ercot.com{ask.path}"}},
+        "_links": {"self": {"href": f"https://api.ercot.com/api/public-reports/{report}"}},
     }
     return orjson.dumps(document)
 

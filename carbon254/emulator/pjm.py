@@ -173,7 +173,9 @@ def _json(rows: pl.DataFrame) -> bytes:
 def _enveloped(ask: Ask, rows: pl.DataFrame, total: int, first: int, count: int) -> bytes:
     def link(start: int) -> str:
         query = [pair for pair in ask.query if pair[0].lower() != "startrow"]
-        return f"https://api.pjm.com{ask.path}?{urlencode([*query, ('startRow', str(start))])}"
+        return (
+            f"https://api.pjm.com/api/v1/{ask.path.rsplit('/', 1)[-1]}?{urlencode([*query, ('startRow', str(start))])}"
+        )
 
     links = [{"rel": "self", "href": link(first)}]
     if first - 1 + count < total:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pyarrow as pa
@@ -110,7 +111,7 @@ class Barmaker:
         touched = rows.select(window(series.time, widths[0], series.clock).alias("bar_start")).unique()
         bars = series.narrowest(self._inputs(series, rows, touched, widths[0]), widths[0])
         self._store(bars, build)
-        for narrower, wider in zip(widths, widths[1:], strict=False):
+        for narrower, wider in pairwise(widths):
             bars = roll_up(self._children(series, bars, narrower, wider), wider, series.resolution, series.clock)
             self._store(bars, build)
 

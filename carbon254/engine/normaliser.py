@@ -15,7 +15,7 @@ from typing import Protocol
 
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Dataset, Stream, dataset
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
@@ -110,6 +110,8 @@ class Normaliser:
                 for rows in source.parse(name, content):
                     work.take(rows)
             work.finish()
+        except NothingYet as empty:
+            outcome.refused = str(empty)
         except PayloadRefused as refusal:
             outcome.refused = str(refusal)
             work.letter(None, str(refusal), "", "parse")

@@ -29,7 +29,7 @@ class Runner:
 
     def drain(self) -> None:
         """Step every consumer, in order, until none has anything left. Raises what a consumer raises."""
-        while any([step() for step in self._steps.values()]):
+        while sum(step() for step in self._steps.values()):
             pass
 
     def start(self, only: Sequence[str] = ()) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
 
 from ..contract import Payload, Rows
@@ -90,5 +90,5 @@ def _records(data: bytes) -> list[Any]:
     if response.get("frequency", "daily") != "daily":
         raise PayloadRefused(f"EIA answered with {response['frequency']!r} rows; this feed takes daily ones")
     if not records:
-        raise PayloadRefused("EIA has no rows for this request yet; it will be asked again")
+        raise NothingYet("EIA has no rows for this request yet; it will be asked again")
     return records

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.wire import csv
 
 from ..contract import Payload, Rows, rejects
@@ -82,7 +82,7 @@ def _of_json(payload: Payload) -> Rows:
     table = read_json(payload.data)
     _check(table.frame.columns, payload)
     if table.frame.is_empty() and not table.wrong:
-        raise PayloadRefused("ERCOT has no rows for this request yet; it will be asked again")
+        raise NothingYet("ERCOT has no rows for this request yet; it will be asked again")
     rows = _rows(table.frame, payload, table.texts, True)
     if not table.wrong:
         return rows

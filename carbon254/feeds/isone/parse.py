@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 
 from ..contract import Payload, Rows
 from ..sift import first_of, number_column, sift, wild
@@ -109,7 +109,7 @@ def _records(data: bytes) -> tuple[str, list[Any]]:
         if layer is answer:
             continue
         if layer in ("", None, [], {}):
-            raise PayloadRefused("ISO-NE has no records for this request yet; it will be asked again")
+            raise NothingYet("ISO-NE has no records for this request yet; it will be asked again")
         if isinstance(layer, dict):
             return kind, [layer]
         if isinstance(layer, list):

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
 from carbon254.wire import csv
 
@@ -112,7 +112,7 @@ def _items(data: bytes) -> list[Any]:
         said = orjson.dumps(answer).decode()[:200]
         raise PayloadRefused(f"not a Data Miner answer (no items): {said}")
     if not items:
-        raise PayloadRefused("PJM has no rows for this request yet; it will be asked again")
+        raise NothingYet("PJM has no rows for this request yet; it will be asked again")
     return items
 
 
