@@ -79,7 +79,7 @@ class Normaliser:
         self._raw = raw
         self._sources = sources
 
-    def step(self, limit: int = 1) -> int:
+    def step(self, limit: int = 16) -> int:
         """Carry up to `limit` payloads; returns how many there were."""
         records = self._log.read(CONSUMER, "raw.", limit)
         for record in records:
@@ -277,8 +277,11 @@ class _Work:
             "region": self._source.stream.market,
             "product_tier": self._source.stream.product_tier,
         }
+        instant = pl.Datetime("us", "UTC")
         return frame.with_columns(
-            pl.lit(value).alias(name) for name, value in fixed.items() if name in names and name not in frame.columns
+            pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
+            for name, value in fixed.items()
+            if name in names and name not in frame.columns
         )
 
     def _withdraw(self, seen: Seen) -> None:

@@ -28,9 +28,10 @@ class Runner:
         self.trouble: dict[str, str] = {}
 
     def drain(self) -> None:
-        """Step every consumer, in order, until none has anything left. Raises what a consumer raises."""
-        while sum(step() for step in self._steps.values()):
-            pass
+        """Step each consumer until it has nothing left, in the order of the flow. Raises what a consumer raises."""
+        for step in self._steps.values():
+            while step():
+                pass
 
     def start(self, only: Sequence[str] = ()) -> None:
         """Start a thread a consumer: all of them, or those named."""

@@ -55,8 +55,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `path` is relative to the provider's base URL. `subject` names what is asked for, without the moment
-    of asking, so that a second answer to the same question is known to be a revision."""
+    """One call.
+
+    `path` is relative to the provider's base URL; an absolute one names another host of the provider. `subject` names
+    what is asked for, without the moment of asking, so that a second answer to the same question is known to be a
+    revision.
+    """
 
     path: str
     subject: str

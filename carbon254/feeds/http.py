@@ -72,7 +72,7 @@ class Fetcher:
 
         Raises NotPublished (404), FetchFailed (refused, or a key is missing), CircuitOpen, or the last TransientError.
         """
-        self._check_circuit(self._host(provider))
+        self._check_circuit(self._host(provider, request))
         for attempt in stamina.retry_context(
             on=_again, attempts=self._attempts, timeout=None, wait_initial=self._wait_initial_s, wait_max=30.0
         ):
@@ -90,12 +90,12 @@ class Fetcher:
         self._client.close()
 
     def _once(self, provider: Provider, request: Request) -> Answer:
-        host, base = self._host(provider), self._base(provider)
+        host, address = self._host(provider, request), self._address(provider, request)
         self._clock.sleep(
             self._budget.take(host, self._interval(provider), provider.burst, self._clock.now().timestamp())
         )
-        call = self._call(provider, request, base)
-        public = str(httpx.URL(base + request.path, params=dict(request.params)))
+        public = str(httpx.URL(address, params=dict(request.params)))
+        call = self._call(provider, request, address, public)
         try:
             with self._client.stream("GET", call.url, headers=call.headers, auth=call.auth) as response:
                 answer = self._answer(response, public, provider)
@@ -141,7 +141,7 @@ class Fetcher:
             raise TransientError(f"{public}: cut off after {response.num_bytes_downloaded:,} of {declared} bytes")
         return bytes(out)
 
-    def _call(self, provider: Provider, request: Request, base: str) -> _Call:
+    def _call(self, provider: Provider, request: Request, address: str, public: str) -> _Call:
         """The address, headers and credentials of a call."""
         params, headers = dict(request.params), dict(provider.headers)
         access, auth = provider.access, None
@@ -154,10 +154,10 @@ class Fetcher:
             params[access.name] = credentials[0]
         elif access.kind == "basic" and all(credentials):
             auth = httpx.BasicAuth(credentials[0], credentials[1])
-        known = self._budget.validators(str(httpx.URL(base + request.path, params=dict(request.params))))
+        known = self._budget.validators(public)
         headers |= {"If-None-Match": known.etag} if known.etag else {}
         headers |= {"If-Modified-Since": known.modified} if known.modified else {}
-        return _Call(httpx.URL(base + request.path, params=params), headers, auth)
+        return _Call(httpx.URL(address, params=params), headers, auth)
 
     def _check_circuit(self, host: str) -> None:
         failures, opened = self._budget.failures(host)
@@ -179,12 +179,16 @@ class Fetcher:
             wait = timedelta(seconds=_DEFAULT_RETRY_AFTER_S)
         return min(max(wait.total_seconds(), 0.0), _MAX_RETRY_AFTER_S)
 
-    def _base(self, provider: Provider) -> str:
-        return self._base_urls.get(provider.id, provider.base_url).rstrip("/")
+    def _address(self, provider: Provider, request: Request) -> str:
+        """Where to call. A stand-in serves every host of the provider it stands in for."""
+        url = httpx.URL(request.path)
+        if not url.is_absolute_url:
+            return self._base_urls.get(provider.id, provider.base_url).rstrip("/") + request.path
+        return self._base_urls[provider.id].rstrip("/") + url.path if provider.id in self._base_urls else request.path
 
-    def _host(self, provider: Provider) -> str:
+    def _host(self, provider: Provider, request: Request) -> str:
         """What the budget counts by: the host, and for a stand-in the provider it stands in for."""
-        url = httpx.URL(self._base(provider))
+        url = httpx.URL(self._address(provider, request))
         return f"{url.host}:{url.port or ''}/{provider.id}" if provider.id in self._base_urls else url.host
 
     def _interval(self, provider: Provider) -> float:

@@ -1,4 +1,4 @@
-"""Arrow schemas derived from the datasets, and frames made to fit them."""
+"""Arrow schemas derived from the datasets, and the one place where a frame becomes a table of a dataset."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from .dataset import Column, Dataset
 
+CATEGORY = pa.dictionary(pa.int32(), pa.string())
+
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
-    "category": pa.dictionary(pa.int32(), pa.string()),
+    "category": CATEGORY,
     "timestamp": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
     "float64": pa.float64(),
@@ -21,7 +23,7 @@ _TYPES: dict[str, pa.DataType] = {
 }
 _POLARS: dict[str, pl.DataType] = {
     "string": pl.String(),
-    "category": pl.String(),
+    "category": pl.Categorical(),
     "timestamp": pl.Datetime("us", "UTC"),
     "date": pl.Date(),
     "float64": pl.Float64(),
@@ -31,60 +33,58 @@ _POLARS: dict[str, pl.DataType] = {
 }
 
 
+def arrow_field(column: Column) -> pa.Field:
+    """The Arrow field of a column; its metadata carries `unit` and `meaning`."""
+    described = {"unit": column.unit, "meaning": column.meaning}
+    return pa.field(column.name, _TYPES[column.type], column.nullable, metadata=described)
+
+
 @cache
 def arrow_schema(dataset: Dataset) -> pa.Schema:
-    """The Arrow schema of a dataset; each field's metadata holds its unit and meaning."""
-    return pa.schema([_field(column) for column in dataset.columns], metadata={"dataset": dataset.name})
-
-
-def _field(column: Column) -> pa.Field:
-    facts = {"unit": column.unit, "meaning": column.meaning, "role": column.role}
-    return pa.field(column.name, _TYPES[column.type], column.nullable, facts)
+    """The dataset's columns in order: instants in microseconds UTC, categories as int32 dictionaries of strings."""
+    return pa.schema([arrow_field(column) for column in dataset.columns], metadata={"dataset": dataset.name})
 
 
 def conform(frame: pl.DataFrame, dataset: Dataset) -> pa.Table:
-    """`frame` as a table with exactly the dataset's columns, in its order and types.
+    """The frame as a table of exactly the dataset's columns, in order and in one chunk.
 
-    A nullable column that is missing comes out null. Raises ValueError naming a required column that is missing, or
-    that has nulls.
+    Missing columns that may be null become null; other columns of the frame are left out. Raises ValueError naming a
+    required column that is absent, holds nulls, or cannot be read as its type.
     """
-    given = frame.schema
-    chosen = []
-    for column in dataset.columns:
-        kind = _POLARS[column.type]
-        if column.name in given:
-            same = given[column.name] == kind
-            chosen.append(pl.col(column.name) if same else pl.col(column.name).cast(kind))
-        elif column.nullable:
-            chosen.append(pl.lit(None, dtype=kind).alias(column.name))
-        else:
-            raise ValueError(f"{dataset.name}: column {column.name} is missing")
-    shaped = frame.select(chosen)
-    for column in dataset.columns:
-        if not column.nullable and shaped[column.name].null_count():
-            raise ValueError(f"{dataset.name}: column {column.name} has nulls")
-    categories = [pl.col(column.name).cast(pl.Categorical) for column in dataset.columns if column.type == "category"]
-    return _to_arrow(shaped.with_columns(categories), arrow_schema(dataset))
+    absent = [column.name for column in dataset.columns if not column.nullable and column.name not in frame.columns]
+    if absent:
+        raise ValueError(f"{dataset.name}: required column {', '.join(absent)} is missing; add it before storing")
+    try:
+        shaped = frame.select(_expression(frame, column) for column in dataset.columns)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{dataset.name}: a column cannot be read as its type: {error}") from error
+    _refuse_nulls(shaped, dataset)
+    columns = [_array(shaped.get_column(column.name), column) for column in dataset.columns]
+    return pa.Table.from_arrays(columns, schema=arrow_schema(dataset))
 
 
-def _to_arrow(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    table = frame.to_arrow()
-    arrays = []
-    for field in schema:
-        array = table.column(field.name)
-        if pa.types.is_dictionary(field.type):
-            array = _compact(array, field.type)
-        arrays.append(array if array.type == field.type else array.cast(field.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
+def _expression(frame: pl.DataFrame, column: Column) -> pl.Expr:
+    target = _POLARS[column.type]
+    if column.name not in frame.columns:
+        return pl.lit(None, dtype=target).alias(column.name)
+    given = frame.schema[column.name]
+    if given == target or (column.type == "category" and isinstance(given, pl.Categorical | pl.Enum)):
+        return pl.col(column.name)
+    if column.type == "timestamp" and not (isinstance(given, pl.Datetime) and given.time_zone):
+        raise ValueError(f"{column.name}: {given} names no instant; hand over a zone-aware timestamp")
+    if column.type == "timestamp":
+        return pl.col(column.name).dt.convert_time_zone("UTC").cast(target)
+    return pl.col(column.name).cast(target)
 
 
-def _compact(array: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """A dictionary that holds only the values in use, as plain strings."""
-    chunks = []
-    for chunk in array.chunks:
-        values = chunk.dictionary.cast(pa.string())
-        if len(values) > 4 * len(chunk) + 64:
-            chunks.append(chunk.cast(pa.string()).dictionary_encode())
-        else:
-            chunks.append(pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), values))
-    return pa.chunked_array(chunks, type=kind)
+def _refuse_nulls(frame: pl.DataFrame, dataset: Dataset) -> None:
+    holes = [column.name for column in dataset.columns if not column.nullable and frame[column.name].null_count()]
+    if holes:
+        raise ValueError(f"{dataset.name}: required column {', '.join(holes)} has nulls; reject those rows first")
+
+
+def _array(series: pl.Series, column: Column) -> pa.Array:
+    array = series.rechunk().to_arrow()
+    if column.type != "category":
+        return array.cast(_TYPES[column.type])
+    return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), array.dictionary.cast(pa.string()))

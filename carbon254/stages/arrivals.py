@@ -85,7 +85,8 @@ def due(frame: pl.DataFrame, stream: Stream) -> pl.Expr:
 def known(frame: pl.DataFrame, stream: Stream, arrival: Arrival, seen: Seen) -> pl.DataFrame:
     """`frame` with known_at, known_basis, received_at, published_at and the flags that follow from them."""
     received = pl.lit(arrival.received_at).dt.cast_time_unit("us")
-    window = max(_LIVE_FLOOR, 2 * stream.span, stream.slo)
+    by_day = stream.publication.anchor == "market_day"
+    window = 2 * stream.span if by_day else max(_LIVE_FLOOR, 2 * stream.slo)
     published = pl.col("published_at") if "published_at" in frame.columns else pl.lit(arrival.published_at)
     frame = frame.with_columns(
         published.cast(pl.Datetime("us", "UTC")).alias("published_at"),

@@ -31,7 +31,9 @@ def provider(market: str, zone: str) -> Provider:
     return Provider(market.lower(), f"{market} operator", market, zone, home, home, "terms", "restricted", 1.0)
 
 
-def stream(topic: str, market: str, run: str, zone: str, resolution: timedelta, anchor: str, delay: timedelta) -> Stream:
+def stream(
+    topic: str, market: str, run: str, zone: str, resolution: timedelta, anchor: str, delay: timedelta
+) -> Stream:
     return Stream(
         topic, f"{market} {run} prices", provider(market, zone), "interval_prices", run, resolution, zone,
         "interval_end", "utc", Publication(anchor, delay), timedelta(minutes=1), HOUR,
@@ -92,7 +94,9 @@ def ticks(at: datetime, instrument: str = "BRN-1M", price: float | None = 71.35,
     )  # fmt: skip
 
 
-def bars(start: datetime, count: int, location: str = "NORTH_HUB", width: timedelta = HOUR, name: str = "1h") -> pl.DataFrame:
+def bars(
+    start: datetime, count: int, location: str = "NORTH_HUB", width: timedelta = HOUR, name: str = "1h"
+) -> pl.DataFrame:
     starts = [start + width * i for i in range(count)]
     middle = [30.0 + (i * 7 % 11) for i in range(count)]
     return pl.DataFrame(
@@ -115,7 +119,11 @@ def store(rooms: Rooms, name: str, frame: pl.DataFrame, token: str) -> None:
 @contextmanager
 def open_rooms(folder: Path, clock: Clock | None = None) -> Iterator[Rooms]:
     """Real stores in `folder`, closed in the end."""
-    hot, log, ledger = open_hot(f"chdb://{folder / 'hot'}"), open_log(folder / "log.db"), open_ledger(f"sqlite:///{folder / 'ledger.db'}")
+    hot, log, ledger = (
+        open_hot(f"chdb://{folder / 'hot'}"),
+        open_log(folder / "log.db"),
+        open_ledger(f"sqlite:///{folder / 'ledger.db'}"),
+    )
     hot.ensure()
     inbox = Inbox(open_raw(folder / "raw"), log)
     trouble: dict[str, str] = {}

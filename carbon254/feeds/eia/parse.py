@@ -40,6 +40,8 @@ def parse(payload: Payload) -> Iterator[Rows]:
         name: [value if isinstance(value := record.get(name), str) else None for record in good]
         for name in ("period", "series", "units")
     }
+    if good and not any("value" in record for record in good):
+        raise PayloadRefused(f"value is missing; the rows have {', '.join(map(str, good[0]))}")
     price, bad = number_column("price", [record.get("value") for record in good])
     frame = pl.DataFrame(text, schema=dict.fromkeys(text, pl.String)).with_columns(
         price, bad.alias("bad"), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line")

@@ -67,6 +67,8 @@ def parse(payload: Payload) -> Iterator[Rows]:
 
 
 def _priced(frame: pl.DataFrame, records: list[dict[str, Any]]) -> pl.DataFrame:
+    if records and not any("LmpTotal" in record for record in records):
+        raise PayloadRefused(f"LmpTotal is missing; the records have {', '.join(map(str, records[0]))}")
     bad = pl.Series("bad", [False] * frame.height, dtype=pl.Boolean)
     for theirs, ours in _PRICES.items():
         values, wrong = number_column(ours, [record.get(theirs) for record in records])

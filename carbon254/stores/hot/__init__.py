@@ -1,2 +1,3 @@
 """The hot store."""
+
 from .interim import HotStore, open_hot

@@ -37,7 +37,8 @@ def column_type(column: Column) -> str:
     return "LowCardinality(Nullable(String))" if column.type == "category" else f"Nullable({base})"
 
 
-def _column(column: Column) -> str:
+def column_definition(column: Column) -> str:
+    """Name, type, codec and comment, as in CREATE TABLE."""
     codec = _CODECS.get(column.type, "")
     return f"`{column.name}` {column_type(column)} {codec} COMMENT {_quoted(_comment(column))}"
 
@@ -86,7 +87,7 @@ def create_table(dataset: Dataset, table: str = "", keep_days: int | None = None
     None keeps everything. Both fsync settings are on: an acknowledged insert survives a power cut.
     """
     derived, engine = _derived(dataset)
-    columns = ",\n  ".join([*(_column(column) for column in dataset.columns), *derived])
+    columns = ",\n  ".join([*map(column_definition, dataset.columns), *derived])
     order = ", ".join(f"`{name}`" for name in sort_key(dataset))
     ttl = ""
     if keep_days is not None and "received_at" in dataset.names:

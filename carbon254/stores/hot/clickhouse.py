@@ -1,0 +1,210 @@
+"""The hot store on ClickHouse: embedded (`chdb:///abs/dir`) or a server (`http(s)://…`), by the same statements."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.model import Dataset, catalogue
+from carbon254.model import dataset as named
+
+from . import answer, guard
+from .arrange import by_partition, engine_partition, typed
+from .ddl import TABLES, VIEWS, create_table, keeps_versions
+from .handles import Handles
+from .layout import column_changes
+from .port import Limits
+from .views import create_views, history_name
+
+# One insert makes one part: the limits at which the engine would cut a block are beyond any batch.
+_INSERT = {
+    "max_insert_threads": 2,
+    "optimize_on_insert": 0,
+    "max_insert_block_size": 100_000_000,
+    "min_insert_block_size_rows": 100_000_000,
+    "min_insert_block_size_bytes": 8 << 30,
+}
+_FORGETFUL = ("batch_id", "build")
+
+
+class HotStore:
+    """See `port.Hot`. Safe to use from many threads."""
+
+    def __init__(self, url: str, ttl_days: int = 0) -> None:
+        self._handles = Handles(url)
+        self._keep_days = ttl_days or None
+        self._databases: frozenset[str] = frozenset()
+        self._sources: frozenset[str] = frozenset()
+
+    def ensure(self) -> None:
+        """Create databases, tables and views; new descriptive columns are added. Safe to repeat.
+
+        Raises WorkspaceError where a stored table has another layout than this version of the datasets.
+        """
+        self.command(f"CREATE DATABASE IF NOT EXISTS {TABLES}")
+        for dataset in catalogue().values():
+            self.command(create_table(dataset, keep_days=self._keep_days))
+            stored = self._rows(f"SELECT name, type FROM system.columns WHERE {_is_table(dataset.name)}")
+            for change in column_changes(dataset, {row["name"]: row["type"] for row in stored}):
+                self.command(change)
+        for statement in create_views(catalogue().values()):
+            self.command(statement)
+
+    def insert(self, dataset: str, table: pa.Table, token: str, staged: bool = False) -> int:
+        """Store rows once per (token, partition); gives the number of rows handed over. See `port.Hot.insert`."""
+        target = named(dataset)
+        if not table.num_rows:
+            return 0
+        for partition, rows in by_partition(table, target):
+            mark = hashlib.sha256(f"{token}|{partition}".encode()).hexdigest()
+            self._insert(f"{TABLES}.{_staging(dataset) if staged else dataset}", rows, mark)
+        return table.num_rows
+
+    def _insert(self, name: str, rows: pa.Table, token: str) -> None:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        body = sink.getvalue().to_pybytes()
+        settings = _INSERT | {"insert_deduplication_token": token}
+        with self._handles.own() as client:
+            client.raw_insert(name, rows.column_names, body, settings=settings, fmt="ArrowStream")
+
+    def query(self, sql: str, params: dict[str, Any] | None = None, limits: Limits | None = None) -> pa.Table:
+        """One reading statement by a reader. Instants come in UTC. Raises QueryRefused with what to do."""
+        self._learn()
+        statement = guard.check(sql, self._databases, self._sources, VIEWS)
+        with _explained(), self._handles.reader(limits or Limits()) as client:
+            return answer.read(client, statement, params)
+
+    def fetch(self, sql: str) -> pa.Table:
+        """A query of our own: may read `store`, no limits. Never hand it text from outside."""
+        with _explained(), self._handles.own() as client:
+            return answer.read(client, sql, None)
+
+    def command(self, sql: str) -> Any:
+        """A statement of our own that changes something. Never hand it text from outside."""
+        with self._handles.own() as client:
+            return client.command(sql)
+
+    def staging(self, dataset: str) -> None:
+        """Start a fresh, empty staging table for a rebuild."""
+        self.command(f"DROP TABLE IF EXISTS {TABLES}.{_staging(dataset)} SYNC")
+        self.command(create_table(named(dataset), _staging(dataset), self._keep_days))
+
+    def replace_partition(self, dataset: str, partition: str) -> None:
+        """Put the staged partition in the place of the live one; an empty staged partition empties the live one."""
+        part = engine_partition(partition, named(dataset))
+        self.command(f"ALTER TABLE {TABLES}.{dataset} REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}")
+
+    def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
+        """Swap a feed's rows of [start, end) (partition column, UTC) for `table`, other rows carried over.
+
+        Rows of `table` outside the span are stored too. Each partition changes at one moment.
+        """
+        target = named(dataset)
+        gone = f"feed = {_text(feed)} AND {_within(target, start, end)}"
+        touched = {
+            row["p"] for row in self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
+        }
+        fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
+        touched |= {engine_partition(partition, target) for partition, _ in fresh}
+        self.staging(dataset)
+        names = ", ".join(target.names)
+        for part in sorted(touched):
+            self.command(
+                f"INSERT INTO {TABLES}.{_staging(dataset)} ({names}) SELECT {names} FROM {TABLES}.{dataset} "
+                f"WHERE _partition_id = '{part}' AND NOT ({gone})"
+            )
+        for partition, rows in fresh:
+            self._insert(f"{TABLES}.{_staging(dataset)}", rows, partition)
+        for part in sorted(touched):
+            self.command(
+                f"ALTER TABLE {TABLES}.{dataset} REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}"
+            )
+        self.command(f"DROP TABLE {TABLES}.{_staging(dataset)} SYNC")
+
+    def count(self, dataset: str, partition: str | None = None) -> int:
+        """Distinct stored rows, every version included; of one partition where it is named."""
+        where = ""
+        if partition is not None:
+            where = f" WHERE _partition_id = '{engine_partition(partition, named(dataset))}'"
+        return self._rows(f"SELECT count() AS n FROM {TABLES}.{named(dataset).name} FINAL{where}")[0]["n"]
+
+    def partitions(self, dataset: str) -> list[str]:
+        """Partitions that hold rows, in order: `YYYY-MM`, or `YYYY` for datasets by date."""
+        found = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{named(dataset).name} ORDER BY p")
+        return [f"{row['p'][:4]}-{row['p'][4:]}".rstrip("-") for row in found]
+
+    def hash(self, dataset: str) -> str:
+        """Canonical hash of the collapsed rows without `batch_id` and `build`; 48 hexadecimal digits and more."""
+        target = named(dataset)
+        row = f"tuple({', '.join(name for name in target.names if name not in _FORGETFUL)})"
+        view = history_name(target) if keeps_versions(target) else target.name
+        found = self._rows(
+            f"SELECT lower(hex(count())) || '-' || lower(hex(sum(cityHash64({row})))) || "
+            f"lower(hex(groupBitXor(sipHash64({row})))) AS digest FROM {VIEWS}.{view}"
+        )
+        return found[0]["digest"]
+
+    def close(self) -> None:
+        """Let go of the folder or server. A process must close one folder before it opens another."""
+        self._handles.close()
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        return self.fetch(sql).to_pylist()
+
+    def _learn(self) -> None:
+        """What the engine can reach, asked once: readers get none of it but their own database."""
+        if not self._sources:
+            self._databases = frozenset(row["name"] for row in self._rows("SELECT name FROM system.databases"))
+            self._sources = frozenset(row["name"] for row in self._rows("SELECT name FROM system.table_functions"))
+
+
+def open_hot(url: str, ttl_days: int = 0) -> HotStore:
+    """Open `chdb:///abs/dir` or `http(s)://user:password@host:port`; call `ensure()` before the first use.
+
+    `ttl_days` > 0 removes rows that many days after they were received. Raises WorkspaceError where the folder is in
+    use, by this process or another, or the server does not answer.
+    """
+    return HotStore(url, ttl_days)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """The engine's refusal as ours: first sentence only, with what to do."""
+    try:
+        yield
+    except ClickHouseError as error:
+        raise QueryRefused(answer.explain(str(error))) from error
+
+
+def _staging(dataset: str) -> str:
+    return f"{named(dataset).name}__build"
+
+
+def _is_table(name: str) -> str:
+    return f"database = {_text(TABLES)} AND table = {_text(name)}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _within(dataset: Dataset, start: datetime, end: datetime) -> str:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError("a span needs zone-aware times")
+    if dataset.column(dataset.partition).type == "date":
+        low, high = (f"toDate32('{moment.date()}')" for moment in (start, end))
+    else:
+        low, high = (
+            f"fromUnixTimestamp64Micro({round(moment.timestamp() * 1_000_000)}, 'UTC')" for moment in (start, end)
+        )
+    return f"{dataset.partition} >= {low} AND {dataset.partition} < {high}"

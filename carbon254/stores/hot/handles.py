@@ -1,0 +1,164 @@
+"""Connections to the engine: opened when needed, kept for the next caller, thrown away after a failure.
+
+In process every handle is a session of its own; sessions run beside each other, calls on one do not. Two habits of
+the embedded engine (26.9) decide the shape here. A handle whose query failed half way puts the rest of the failed
+answer in front of the next answer, so a failed handle is never used again. Settings handed over with a raw query are
+set and reset around it, which a read-only session refuses, so a reader's limits are set once, when its handle opens.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from carbon254.errors import QueryRefused, WorkspaceError
+
+from .ddl import VIEWS
+from .port import Limits
+
+READERS = 8
+_IDLE = 8
+_EMBEDDED = "chdb://"
+
+
+def _session(limits: Limits | None) -> dict[str, Any]:
+    """Settings of a session. `readonly` comes last: after it nothing can be set."""
+    always = {"session_timezone": "UTC", "output_format_arrow_string_as_string": 1}
+    if limits is None:
+        return always
+    return always | {
+        "max_execution_time": limits.seconds,
+        "max_memory_usage": limits.memory_bytes,
+        "max_result_rows": limits.max_rows,
+        "max_result_bytes": limits.memory_bytes,
+        "result_overflow_mode": "throw",
+        "max_temporary_data_on_disk_size_for_query": 4 * limits.memory_bytes,
+        "readonly": 1,
+    }
+
+
+class Handles:
+    """The handles of one store. Thread-safe; at most READERS readers run at a time, others wait their turn."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._idle: list[tuple[Limits | None, Client]] = []
+        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(READERS)
+        self._closed = False
+        self._claim = _claim(url)
+        try:
+            # Stays open until close(): the engine lives as long as one of its handles does.
+            self._anchor = clickhouse_connect.get_client(dsn=url, **_unshared(url))
+            self._anchor.command(f"CREATE DATABASE IF NOT EXISTS {VIEWS}")
+        except Exception as error:
+            _release(self._claim)
+            raise WorkspaceError(_cannot_open(url, error)) from error
+
+    @contextmanager
+    def own(self) -> Iterator[Client]:
+        """A handle for our own statements, without limits."""
+        with self._borrowed(None) as client:
+            yield client
+
+    @contextmanager
+    def reader(self, limits: Limits) -> Iterator[Client]:
+        """A read-only handle with these limits. Raises QueryRefused where no turn came within `limits.seconds`."""
+        if not self._turns.acquire(timeout=limits.seconds):
+            raise QueryRefused(f"{READERS} other queries are running and none ended in time: try again later")
+        try:
+            with self._borrowed(limits) as client:
+                yield client
+        finally:
+            self._turns.release()
+
+    @contextmanager
+    def _borrowed(self, limits: Limits | None) -> Iterator[Client]:
+        client = self._take(limits) or self._open(limits)
+        try:
+            yield client
+        except BaseException:
+            client.close()
+            raise
+        self._give(limits, client)
+
+    def _take(self, limits: Limits | None) -> Client | None:
+        with self._lock:
+            if self._closed:
+                raise WorkspaceError("the hot store is closed: open it again")
+            at = next((at for at, (kind, _) in enumerate(self._idle) if kind == limits), None)
+            return None if at is None else self._idle.pop(at)[1]
+
+    def _open(self, limits: Limits | None) -> Client:
+        return clickhouse_connect.get_client(
+            dsn=self._url, database=VIEWS, settings=_session(limits), **_unshared(self._url)
+        )
+
+    def _give(self, limits: Limits | None, client: Client) -> None:
+        with self._lock:
+            if self._closed:
+                client.close()
+                return
+            self._idle.append((limits, client))
+            surplus = self._idle.pop(0)[1] if len(self._idle) > _IDLE else None
+        if surplus is not None:
+            surplus.close()
+
+    def close(self) -> None:
+        """Close every idle handle and give the folder up; a handle in use closes when its call ends."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for _, client in idle:
+            client.close()
+        self._anchor.close()
+        _release(self._claim)
+
+
+def _unshared(url: str) -> dict[str, Any]:
+    """On a server, queries of one client may run side by side only without a session id."""
+    return {} if url.startswith(_EMBEDDED) else {"autogenerate_session_id": False}
+
+
+def _claim(url: str) -> int | None:
+    """Lock an embedded folder for this process; None for a server."""
+    if not url.startswith(_EMBEDDED):
+        return None
+    folder = Path(url.removeprefix(_EMBEDDED))
+    if not folder.is_absolute():
+        raise WorkspaceError(f"{url}: write the folder as an absolute path, e.g. chdb:///data/hot")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder.with_name(folder.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise WorkspaceError(
+            f"{folder} is open already: ask the running node over HTTP, or stop it before opening the folder"
+        ) from error
+    return lock
+
+
+def _release(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def _cannot_open(url: str, error: Exception) -> str:
+    text = str(error)
+    if "already" in text and isinstance(error, ClickHouseError):
+        return f"{url}: this process holds another engine folder; close that store first ({text[:200]})"
+    # The address may carry a password; the message must not.
+    place = url if url.startswith(_EMBEDDED) else url.rsplit("@", 1)[-1]
+    return f"the hot store at {place} cannot be opened: {text[:300].replace(url, place)}"

@@ -1,0 +1,35 @@
+"""Stored tables against this version's datasets: what may be added in place, and what needs a rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from carbon254.errors import WorkspaceError
+from carbon254.model import Column, Dataset
+
+from .ddl import TABLES, column_definition, column_type
+
+_ADDABLE = ("mark", "origin", "time")
+
+
+def column_changes(dataset: Dataset, stored: Mapping[str, str]) -> list[str]:
+    """`ALTER TABLE` statements that bring a stored table (column → type) up to date; usually none.
+
+    Descriptive columns are added. Raises WorkspaceError where a key or value column is new, a type changed, or a
+    column is gone: rows already stored would then mean something else.
+    """
+    wanted = {column.name: column for column in dataset.columns}
+    changed = [name for name in wanted if name in stored and _differs(wanted[name], stored[name])]
+    gone = [name for name in stored if name not in wanted and name not in ("value_hash", "first")]
+    new = [column for column in dataset.columns if column.name not in stored]
+    hard = [column.name for column in new if column.role not in _ADDABLE or column.name in dataset.version]
+    if changed or gone or hard:
+        raise WorkspaceError(
+            f"{TABLES}.{dataset.name} was laid out by another version ({', '.join([*changed, *gone, *hard])} differ): "
+            "move the hot folder away and rebuild it with `feeds replay`"
+        )
+    return [f"ALTER TABLE {TABLES}.{dataset.name} ADD COLUMN {column_definition(column)}" for column in new]
+
+
+def _differs(column: Column, stored: str) -> bool:
+    return column_type(column).replace(" ", "") != stored.replace(" ", "")

@@ -1,0 +1,113 @@
+"""What readers see in `commodity_data`: collapsed histories, current rows, and one benchmark a commodity and day.
+
+A history view leaves out a row that says the same as the one before it: equal values and revision, in the order in
+which they became known. A row first observed after one whose time was only assumed is kept, so that leaving assumed
+rows out loses nothing. Windows are cut by the whole key, so that a filter on key columns reaches the table.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from importlib.resources import files
+
+from carbon254.model import Dataset
+
+from .ddl import TABLES, VIEWS, keeps_versions
+
+# The desk's power benchmark: day-ahead mean of one named hub over the market's own day.
+_POWER_MARKET, _POWER_RUN, _POWER_HUB, _POWER_CLOCK = "PJM", "DAM", "WESTERN HUB", "America/New_York"
+
+
+def history_name(dataset: Dataset) -> str:
+    """The view of everything a dataset holds."""
+    return "energy_prices_history" if dataset.name == "energy_prices" else dataset.name
+
+
+def current_name(dataset: Dataset) -> str:
+    """The view of the version that stands."""
+    return "current_prices" if dataset.name == "interval_prices" else f"current_{dataset.name}"
+
+
+def create_views(datasets: Iterable[Dataset]) -> list[str]:
+    """`CREATE OR REPLACE VIEW` statements, each after those it reads."""
+    statements = []
+    for dataset in datasets:
+        if keeps_versions(dataset):
+            statements.append(_view(history_name(dataset), history(dataset)))
+            statements.append(_view(current_name(dataset), current(dataset)))
+        else:
+            statements.append(_view(dataset.name, f"SELECT {_list(dataset.names)} FROM {TABLES}.{dataset.name} FINAL"))
+    return [*statements, _view("energy_prices", _benchmarks())]
+
+
+def history(dataset: Dataset) -> str:
+    """Collapsed history of a dataset that keeps versions."""
+    columns, key = _list(dataset.names), _list(dataset.key)
+    order = _list((*dataset.version, "value_hash", "payload"))
+    return f"""SELECT {columns} FROM (
+  SELECT {columns}, value_hash,
+    row_number() OVER w AS place,
+    lagInFrame(value_hash) OVER w AS hash_before,
+    lagInFrame(revision) OVER w AS revision_before,
+    lagInFrame(known_basis) OVER w AS basis_before
+  FROM {TABLES}.{dataset.name} FINAL
+  WINDOW w AS (PARTITION BY {key} ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+WHERE place = 1 OR value_hash != hash_before OR revision != revision_before
+  OR (basis_before = 'assumed' AND known_basis != 'assumed')"""
+
+
+def current(dataset: Dataset) -> str:
+    """The last stored version of every key."""
+    latest = ", ".join(f"{name} DESC" for name in (*dataset.version, "value_hash", "payload"))
+    columns, key = _list(dataset.names), _list(dataset.key)
+    return f"""SELECT {columns} FROM (
+  SELECT {columns}, row_number() OVER (PARTITION BY {key} ORDER BY {latest}) AS place
+  FROM {TABLES}.{dataset.name} FINAL
+)
+WHERE place = 1"""
+
+
+def _benchmarks() -> str:
+    listed = csv.DictReader(files(__package__).joinpath("benchmarks.csv").read_text("utf-8").splitlines())
+    ranks = ", ".join(f"('{row['commodity']}', '{row['benchmark']}', {row['rank']})" for row in listed)
+    columns = "commodity, price, price_date, location, unit, benchmark, known_at, known_basis, flags, feed"
+    return f"""SELECT {columns} FROM (
+  SELECT CAST(commodity, 'String') AS commodity, price, price_date, CAST(location, 'String') AS location,
+    CAST(unit, 'String') AS unit, CAST(benchmark, 'String') AS benchmark, known_at,
+    CAST(known_basis, 'String') AS known_basis, flags, CAST(feed, 'String') AS feed
+  FROM {VIEWS}.current_energy_prices
+  INNER JOIN (SELECT * FROM VALUES('c String, b String, rank UInt8', {ranks})) AS listed
+    ON listed.c = commodity AND listed.b = benchmark
+  ORDER BY price IS NULL, rank
+  LIMIT 1 BY commodity, price_date
+)
+UNION ALL
+{_power()}"""
+
+
+def _power() -> str:
+    """Daily mean of the hub's day-ahead prices weighted by duration; no price where an hour has none."""
+    return f"""SELECT 'electricity' AS commodity,
+  if(countIf(lmp IS NULL) = 0, sum(lmp * seconds) / sum(seconds), NULL) AS price,
+  day AS price_date, '{_POWER_HUB}' AS location, 'USD/MWh' AS unit, '{_POWER_MARKET} {_POWER_RUN}' AS benchmark,
+  max(known) AS known_at, if(countIf(basis = 'assumed') > 0, 'assumed', CAST(any(basis), 'String')) AS known_basis,
+  groupBitOr(marks) AS flags, CAST(any(topic), 'String') AS feed
+FROM (
+  SELECT lmp, date_diff('second', interval_start, interval_end) AS seconds,
+    toDate32(toTimeZone(interval_start, '{_POWER_CLOCK}')) AS day,
+    known_at AS known, known_basis AS basis, flags AS marks, feed AS topic
+  FROM {VIEWS}.current_prices
+  WHERE market = '{_POWER_MARKET}' AND product = 'energy' AND market_run = '{_POWER_RUN}'
+    AND location = '{_POWER_HUB}'
+)
+GROUP BY day"""
+
+
+def _view(name: str, body: str) -> str:
+    return f"CREATE OR REPLACE VIEW {VIEWS}.{name} AS\n{body}"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
