@@ -103,10 +103,7 @@ def test_a_bad_component_is_a_reject_and_the_rest_stands(old: str, new: str, rea
 def test_a_price_that_is_lost_loses_its_row_and_says_so() -> None:
     rows = parse(DA, edited(10, "42.375", "4x.375"))
     assert rows.frame.height == 7
-    assert rows.rejects.select("line", "reason").rows() == [
-        (2, "no LMP line for this node and interval"),
-        (10, "MW: '4x.375' is not a number"),
-    ]
+    assert rows.rejects.select("line", "reason").rows() == [(10, "MW: '4x.375' is not a number")]
 
 
 def test_an_empty_price_is_missing_not_zero_and_not_a_reject() -> None:

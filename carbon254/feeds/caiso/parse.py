@@ -67,7 +67,10 @@ def parse(payload: Payload) -> Iterator[Rows]:
     sound = _sound(frame, payload, texts)
     once = _once(sound.frame, texts)
     rows = _pivot(once.frame, texts)
-    yield Rows(rows.frame, pl.concat([bad, sound.rejects, once.rejects, rows.rejects]).sort("line"))
+    lost = bad.height + sound.rejects.height
+    # A row whose LMP line was rejected already has its letter: its other components are not rejected once more.
+    orphans = rows.rejects.clear() if rows.rejects.height <= lost else rows.rejects
+    yield Rows(rows.frame, pl.concat([bad, sound.rejects, once.rejects, orphans]).sort("line"))
 
 
 def _lines(data: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -34,6 +34,9 @@ _HEADER = re.compile(rb'^"?Node"?,"?Type"?,"?Value"?,', re.M)
 _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _NAMED_DAY = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)_")
 
+_ORPHAN = "no LMP line for this node"
+_COMPANIONS = len(COMPONENTS) - 1
+
 
 def recognise(name: str, head: bytes) -> list[str]:
     """Reports by their header line and title; tables by the names in the JSON."""
@@ -71,6 +74,10 @@ def _report(payload: Payload) -> Rows:
     wide, bad = _lines(payload.data, preamble.count(b"\n"))
     texts = lines_of(payload.data)
     sound = _sound(wide, texts)
+    orphans = pl.col("reason") == _ORPHAN
+    if sound.rejects.filter(orphans).height <= _COMPANIONS * (bad.height + sound.rejects.filter(~orphans).height):
+        # A node whose LMP line was rejected already has its letter: its other lines are not rejected once more.
+        sound = Rows(sound.frame, sound.rejects.filter(~orphans))
     rows = _long(sound.frame, day, texts)
     frame = rows.frame.with_columns(pl.lit(run).alias("market_run"))
     return Rows(frame, pl.concat([bad, sound.rejects, rows.rejects]).sort("line"))
@@ -123,7 +130,7 @@ def _sound(wide: pl.DataFrame, texts: Texts) -> Rows:
         (pl.col("Node").fill_null("") == "", "the node is empty"),
         (pl.col("Value").is_in(list(COMPONENTS)).not_().fill_null(True), "Value is none of LMP, MCC, MLC"),
         (pl.col("again"), "duplicate component"),
-        (priced.not_().fill_null(True), "no LMP line for this node"),
+        (priced.not_().fill_null(True), _ORPHAN),
     )
     rows = sift(marked, reason, texts)
     return Rows(rows.frame.drop("again", "same"), rows.rejects)

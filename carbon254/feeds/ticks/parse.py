@@ -23,6 +23,7 @@ from ..contract import Payload, Rows, rejects
 from .message import COLUMNS, Message, read_message
 
 _BLOCK = 200_000
+_LOOK = 4_096
 _PLAIN = pl.Schema(
     {
         "instrument": pl.String,
@@ -46,7 +47,7 @@ _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 def recognise(name: str, head: bytes) -> list[str]:
     """JSON whose first message names an instrument."""
     start = head.lstrip(b" \r\n\t[\xef\xbb\xbf")
-    named = any(key in start[:2_000] for key in (b'"instrument"', b'"instrument_id"', b'"raw_data"'))
+    named = any(key in start[:_LOOK] for key in (b'"instrument"', b'"instrument_id"', b'"raw_data"'))
     return ["market.ticks"] if start.startswith(b"{") and named else []
 
 

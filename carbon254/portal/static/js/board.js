@@ -203,7 +203,7 @@ function newLine(key) {
   const cell = (name) => line.appendChild(element("td", "", { class: name }));
   const [market, place] = [cell("market"), cell("where")];
   market.append(element("span"), element("small"));
-  place.append(element("button", "", { type: "button", class: "place" }), element("span", "", { class: "kind" }), element("span", "", { class: "badges" }));
+  place.append(element("button", "", { type: "button", class: "place" }), element("span", "", { class: "kind" }), element("span", "", { class: "badges" }), element("small", "", { class: "sub" }));
   cell("when");
   cell("num lmp").append(element("span"), element("small"));
   cell("num age");
@@ -222,7 +222,8 @@ function paint(line, row, changed) {
   market.lastChild.textContent = row.market_run;
   place.firstChild.textContent = row.location;
   place.children[1].textContent = KINDS.includes(row.location_type) ? row.location_type : "";
-  when.replaceChildren(element("span", `${day(row.interval_start, zone)} `), element("b", hour(row.interval_start, zone)), element("span", `–${hour(row.interval_end, zone)}`, { class: "end" }));
+  place.lastChild.textContent = `${row.market} ${row.market_run}`;
+  when.replaceChildren(element("span", `${day(row.interval_start, zone)} `, { class: "day" }), element("b", hour(row.interval_start, zone)), element("span", `–${hour(row.interval_end, zone)}`, { class: "end" }));
   when.title = `${full(row.interval_start, zone)} to ${full(row.interval_end, zone)}`;
   lmp.firstChild.textContent = price(row.lmp);
   lmp.classList.toggle("neg", row.lmp < 0);

@@ -112,17 +112,29 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 
 function trace(bars) {
   const zone = zoneOf(view.row.market, view.row.market_run);
-  const side = (name, filled) => ({ line: { color: color(name), width: 1.3 }, fillcolor: filled ? color(name) : color("--panel") });
-  return {
-    type: "candlestick",
+  const common = {
     // Instants stay in UTC, so that the repeated autumn hour is two bars; only the labels follow the clock.
     x: bars.map((bar) => bar.bar_start.replace("Z", "")),
+    hoverinfo: "text",
+    [bars.every((bar) => bar.count <= 1) ? "text" : "hovertext"]: bars.map((bar) => words(bar, zone)),
+  };
+  // A bar of one price has no body to draw: a stepped line says the same and can be read.
+  if (bars.every((bar) => bar.count <= 1)) {
+    return { ...common, type: "scatter", mode: "lines", y: bars.map((bar) => bar.close), line: { color: color("--accent"), width: 1.8, shape: "hv" } };
+  }
+  const side = (name, filled) => ({ line: { color: color(name), width: 1.3 }, fillcolor: filled ? color(name) : color("--panel") });
+  return {
+    ...common,
+    type: "candlestick",
     open: bars.map((bar) => bar.open), high: bars.map((bar) => bar.high),
     low: bars.map((bar) => bar.low), close: bars.map((bar) => bar.close),
     increasing: side("--up", false), decreasing: side("--down", true),
-    hoverinfo: "text",
-    hovertext: bars.map((bar) => `${full(bar.bar_start, zone)}<br>open ${price(bar.open)} · high ${price(bar.high)}<br>low ${price(bar.low)} · close ${price(bar.close)}<br>mean ${price(bar.mean)} · ${bar.count}${bar.expected ? ` of ${bar.expected}` : ""} prices`),
   };
+}
+
+function words(bar, zone) {
+  const prices = `${bar.count}${bar.expected ? ` of ${bar.expected}` : ""} price${bar.count === 1 && !bar.expected ? "" : "s"}`;
+  return `${full(bar.bar_start, zone)}<br>open ${price(bar.open)} · high ${price(bar.high)}<br>low ${price(bar.low)} · close ${price(bar.close)}<br>mean ${price(bar.mean)} · ${prices}`;
 }
 
 function layout(bars) {
