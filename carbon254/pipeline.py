@@ -1,10 +1,10 @@
 """The flow on one screen, and the only place where feeds and stores meet.
 
-    fetch → inbox: raw archive + raw.<topic>
-      → normalise   raw.<topic>  → rows.<topic>, letters       parse, normalise, known-at, enrich: one transaction
-      → project     rows.<topic> → hot store, latest prices, ledger
-      → bars        rows.<topic> → ohlc_bars                   after project
-      → lake        rows.<topic> → Iceberg                     off the hot path
+fetch → inbox: raw archive + raw.<topic>
+  → normalise   raw.<topic>  → rows.<topic>, letters       parse, normalise, known-at, enrich: one transaction
+  → project     rows.<topic> → hot store, latest prices, ledger
+  → bars        rows.<topic> → ohlc_bars                   after project
+  → lake        rows.<topic> → Iceberg                     off the hot path
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
 from carbon254.stages.enrich import read_places
-from carbon254.stores.log import Letter, Log
+from carbon254.stores.log import Letter, Log, Record
 
 
 @dataclass(frozen=True)
@@ -61,29 +61,8 @@ class Pipeline:
         }
 
     def fetch(self, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Fetched]:
-        """Ask the provider for [start, end) in UTC, page by page, and put every answer in the inbox."""
-        source = feed(topic)
-        for first in source.requests(start, end, locations):
-            request: Request | None = first
-            while request is not None:
-                done, request = self._ask(source, request)
-                yield done
-
-    def _ask(self, source: Feed, request: Request) -> tuple[Fetched, Request | None]:
-        try:
-            answer = self.fetcher.get(source.stream.provider, request)
-        except NotPublished as error:
-            return Fetched(request, "unpublished", error=str(error)), None
-        except Carbon254Error as error:
-            return Fetched(request, "failed", error=str(error)), None
-        if answer.not_modified:
-            return Fetched(request, "repeated"), None
-        name = request.name or request.path.rsplit("/", 1)[-1]
-        arrived = Arrived(source.topic, answer.data, name, answer.received_at, request.subject, answer.url)
-        _, new = self.inbox.accept(arrived)
-        self.fetcher.remember(answer)
-        state = "new" if new else "repeated"
-        return Fetched(request, state, len(answer.data)), source.next_page(request, answer.data)
+        """Ask the provider for [start, end); see `fetch`."""
+        return fetch(self.fetcher, self.inbox, topic, start, end, locations)
 
     def reprocess(self, letters: Sequence[Letter], how: str) -> tuple[int, int]:
         """Parse the letters' payloads again with the present code; returns (letters resolved, letters still open)."""
@@ -99,18 +78,70 @@ class Pipeline:
             resolved += len(gone)
         return resolved, len(letters) - resolved
 
+    def correct(self, letters: Sequence[Letter], data: bytes, name: str, at: datetime) -> tuple[int, int]:
+        """Take an edited copy of the letters' payload; returns (letters resolved, letters still open).
+
+        The copy is a payload of its own for the same subject; the original stays as it came. The original's letters
+        are resolved when the copy could be read; what the copy still rejects are letters of the copy.
+        """
+        payloads = {letter.payload for letter in letters}
+        if len(payloads) != 1:
+            raise Carbon254Error(f"an edited copy corrects one payload, and these letters are of {len(payloads)}")
+        original = self._raw_record(letters[0])
+        topic = original.topic.removeprefix("raw.")
+        sha256, _ = self.inbox.accept(Arrived(topic, data, name, at, original.headers["subject"]))
+        while self.normaliser.step():
+            pass
+        refused = [
+            one for one in self.log.letters(f"dlq.{topic}", "open") if one.payload == sha256 and one.line is None
+        ]
+        if refused:
+            return 0, len(letters)
+        with self.log.transaction() as txn:
+            txn.resolve_letters([one.id for one in letters if one.id is not None], f"edited copy {sha256}")
+        return len(letters), 0
+
     def replay(
         self, topic: str, start: datetime, end: datetime, now: datetime, progress: Progress | None = None
     ) -> Rebuilt:
         """Rebuild a span of a feed from raw bytes."""
         return self.rebuilder.rebuild(sources()[topic], start, end, now, progress)
 
-    def _raw_record(self, letter: Letter) -> object:
+    def _raw_record(self, letter: Letter) -> Record:
         topic = "raw." + letter.topic.removeprefix("dlq.")
         for record in self.log.scan(topic):
             if record.topic == topic and record.headers["sha256"] == letter.payload:
                 return record
         raise Carbon254Error(f"the payload {letter.payload} of letter {letter.id} is not in the raw log")
+
+
+def fetch(
+    fetcher: Fetcher, inbox: Inbox, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()
+) -> Iterator[Fetched]:
+    """Ask the provider for [start, end) in UTC, page by page, and put every answer in the inbox."""
+    source = feed(topic)
+    for first in source.requests(start, end, locations):
+        request: Request | None = first
+        while request is not None:
+            done, request = _ask(fetcher, inbox, source, request)
+            yield done
+
+
+def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> tuple[Fetched, Request | None]:
+    try:
+        answer = fetcher.get(source.stream.provider, request)
+    except NotPublished as error:
+        return Fetched(request, "unpublished", error=str(error)), None
+    except Carbon254Error as error:
+        return Fetched(request, "failed", error=str(error)), None
+    if answer.not_modified:
+        return Fetched(request, "repeated"), None
+    name = request.name or request.path.rsplit("/", 1)[-1]
+    arrived = Arrived(source.topic, answer.data, name, answer.received_at, request.subject, answer.url)
+    _, new = inbox.accept(arrived)
+    # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again.
+    fetcher.remember(answer)
+    return Fetched(request, "new" if new else "repeated", len(answer.data)), source.next_page(request, answer.data)
 
 
 def sources() -> Mapping[str, Source]:

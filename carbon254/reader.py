@@ -147,7 +147,9 @@ def open_reader(workspace: str | Path) -> Reader:
     """A reader of `workspace`. Raises WorkspaceError where there is none."""
     folder = Workspace(Path(workspace))
     if not folder.path("workspace.json").exists():
-        raise WorkspaceError(f"there is no workspace at {folder.root}; make one with: c254 demo --workspace {workspace}")
+        raise WorkspaceError(
+            f"there is no workspace at {folder.root}; make one with: c254 demo --workspace {workspace}"
+        )
     running = folder.running()
     if running:
         return Reader(RemoteEngine(running.url))

@@ -38,7 +38,9 @@ class Metrics:
         self.payloads = Counter("c254_payloads_received_total", "Payloads received", feed, registry=new)
         self.repeated = Counter("c254_payloads_repeated_total", "Payloads already known", feed, registry=new)
         self.rows = Counter("c254_rows_ingested_total", "Rows normalised", feed, registry=new)
-        self.rejected = Counter("c254_rows_rejected_total", "Rows and payloads sent to dead letters", feed, registry=new)
+        self.rejected = Counter(
+            "c254_rows_rejected_total", "Rows and payloads sent to dead letters", feed, registry=new
+        )
         self.stored = Counter("c254_rows_stored_total", "Rows inserted into the hot store", ["dataset"], registry=new)
         self.lag = Gauge("c254_log_lag_records", "Records a consumer has yet to carry", ["consumer"], registry=new)
         self.visible = Histogram(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from enum import StrEnum
 
 import orjson
 import polars as pl
 import pyarrow as pa
-from fastapi import Response
+from fastapi import HTTPException, Response
 
+from carbon254.stores.hot import HotStore
+
+from .asked import MOST_ROWS
 from .moments import as_text, instants
 
 JSON_ROWS = 10_000
@@ -47,6 +52,14 @@ def rows_answer(frame: pl.DataFrame, form: Format, zone: str, limit: int) -> Res
     return json_bytes(head[:-1] + b',"rows":' + rows_json(as_text(cut, zone)) + b"}")
 
 
+def query_answer(hot: HotStore, statement: str, form: Format, zone: str, limit: int | None) -> Response:
+    """Runs a statement of our own that has no LIMIT, and answers at most `limit` rows of it."""
+    most = limit or (JSON_ROWS if form is Format.json else MOST_ROWS)
+    if form is Format.json and most > 10 * JSON_ROWS:
+        raise HTTPException(400, f"JSON holds at most {10 * JSON_ROWS:,} rows; take format=arrow or csv for more")
+    return rows_answer(pl.DataFrame(hot.fetch(f"{statement} LIMIT {most + 1}")), form, zone, most)
+
+
 def table_json(table: pa.Table, limit: int, started: float) -> Response:
     """A query's answer: columns, rows as lists, and how long it took since `started` (perf_counter, s)."""
     cut = table.slice(0, limit)
@@ -66,15 +79,24 @@ def table_answer(table: pa.Table, form: Format) -> Response:
     """A query's whole answer as CSV or as an Arrow stream."""
     if form is Format.arrow:
         return Response(arrow_stream(table), media_type=_ARROW)
-    return Response(csv_text(as_text(pl.DataFrame(table), "UTC")), media_type="text/csv")
+    # SQL may give two columns one name, a frame may not: names stand aside while the values are written.
+    places = [str(place) for place in range(table.num_columns)]
+    values = csv_text(as_text(pl.DataFrame(table.rename_columns(places)), "UTC"), header=False)
+    return Response(_csv_line(table.column_names) + values, media_type="text/csv")
 
 
-def csv_text(frame: pl.DataFrame) -> str:
-    """CSV with a header line. Text that a spreadsheet would run gets a leading quote; numbers never do."""
+def csv_text(frame: pl.DataFrame, header: bool = True) -> str:
+    """CSV. Text that a spreadsheet would run gets a leading quote; numbers never do."""
     risky = pl.col(pl.String)
-    safe = pl.when(risky.str.contains(_FORMULA)).then(pl.concat_str(pl.lit("'"), risky)).otherwise(risky)
+    safe = pl.when(risky.str.contains(_FORMULA)).then(pl.lit("'") + risky).otherwise(risky)
     lists = pl.selectors.by_dtype(pl.List(pl.String))
-    return frame.with_columns(safe.name.keep()).with_columns(lists.list.join(" ")).write_csv()
+    return frame.with_columns(safe.name.keep()).with_columns(lists.list.join(" ")).write_csv(include_header=header)
+
+
+def _csv_line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
 
 
 def arrow_stream(table: pa.Table) -> bytes:

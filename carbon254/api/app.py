@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from carbon254 import __version__
 from carbon254.errors import Carbon254Error, TransientError
 
-from . import live, prices, pushed, sql, state
+from . import live, prices, pushed, series, sql, state
 from .board import Board
 from .docs import mount_docs
 from .guard import Guard
@@ -25,10 +26,11 @@ _ABOUT = (
 
 def create_app(rooms: Rooms) -> FastAPI:
     """The application over these rooms. It answers on loopback names only, and needs no key there."""
-    app = FastAPI(title="carbon254", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None)
+    app = FastAPI(title="carbon254", version=version("carbon254"), description=_ABOUT, docs_url=None, redoc_url=None)
     board = Board(rooms)
     for router in (
         prices.router(rooms, board),
+        series.router(rooms),
         live.router(rooms, board),
         sql.router(rooms),
         pushed.router(rooms),

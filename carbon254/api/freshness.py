@@ -40,9 +40,10 @@ def with_deadline(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.Data
 
 def judged(frame: pl.DataFrame, streams: Mapping[str, Stream], now: datetime) -> pl.DataFrame:
     """Adds `stale_at`, `stale` (null where no card tells), `age_s` since known_at, and `flag_names`."""
-    age = (pl.lit(now) - pl.col("known_at")).dt.total_microseconds() / 1_000_000
+    # The column stands on the left: with a literal there, a frame of several chunks compares to the wrong length.
+    age = (pl.col("known_at") - now).dt.total_microseconds().neg() / 1_000_000
     aged = with_deadline(frame, streams).with_columns(
-        (pl.lit(now) > pl.col("stale_at")).alias("stale"), age.round(1).alias("age_s")
+        (pl.col("stale_at") < now).alias("stale"), age.round(1).alias("age_s")
     )
     return with_flag_names(aged)
 

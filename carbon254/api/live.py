@@ -69,7 +69,7 @@ class Follower:
         while not self._rooms.closing.is_set():
             pending = list(iter(lambda: watch.take(0), None))
             lost, missed = watch.missed > missed, watch.missed
-            events = await run_in_threadpool(self._news, pending, lost) if pending else []
+            events = await run_in_threadpool(self._news, pending, lost) if pending or lost else []
             if not events and clock() - spoke >= _HEARTBEAT_S:
                 events = [_HEARTBEAT]
             for event in events:

@@ -79,13 +79,13 @@ def bars(location: str, width: str, start: datetime, end: datetime, market: str 
     return f"SELECT {columns} FROM ohlc_bars WHERE {' AND '.join(where)} ORDER BY market, market_run, bar_start"
 
 
-def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, limit: int) -> str:
-    """The newest ticks of [start, end), newest first."""
+def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None) -> str:
+    """Ticks of [start, end), newest first."""
     where = [f"event_time >= {literal(start)}", f"event_time < {literal(end)}"]
     where += [f"instrument = {literal(instrument)}"] if instrument else []
     where += [f"tenant = {literal(tenant)}"] if tenant else []
     columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
-    return f"SELECT {columns} FROM market_ticks WHERE {' AND '.join(where)} ORDER BY event_time DESC LIMIT {int(limit)}"
+    return f"SELECT {columns} FROM market_ticks WHERE {' AND '.join(where)} ORDER BY event_time DESC"
 
 
 def newest_intervals() -> str:

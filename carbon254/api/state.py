@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from carbon254 import __version__
 from carbon254.model import catalogue
 from carbon254.stores.log import Letter
 
@@ -25,7 +25,7 @@ def router(rooms: Rooms) -> APIRouter:
     @routes.get("/health", summary="Whether the process lives")
     def health() -> dict[str, str]:
         """200 for as long as it does."""
-        return {"status": "ok", "version": __version__}
+        return {"status": "ok", "version": version("carbon254")}
 
     @routes.get("/ready", summary="Whether readers can rely on it", responses={503: {"description": "Not ready"}})
     def ready() -> JSONResponse:

@@ -110,8 +110,8 @@ def feeds_page() -> str:
         access = provider.access
         keys = ", ".join(f"`{name}`" for name in access.env)
         lines.append(
-            f"| [{provider.name}]({provider.homepage}) | {_keyless(access, provider.base_url)} | {keys} | {access.where} | "
-            f"{provider.min_interval_s:g} s | {provider.redistribution} | {provider.licence} |"
+            f"| [{provider.name}]({provider.homepage}) | {_keyless(access, provider.base_url)} | {keys} "
+            f"| {access.where} | {provider.min_interval_s:g} s | {provider.redistribution} | {provider.licence} |"
         )
     lines += [
         "",

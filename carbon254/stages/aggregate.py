@@ -97,6 +97,9 @@ def roll_up(bars: pl.DataFrame, width: str, resolution: timedelta, clock: str) -
 def _fold(points: pl.DataFrame, width: str, resolution: timedelta, clock: str) -> pl.DataFrame:
     keys = [*SERIES, "bar_start"]
     total = pl.col("weight").sum()
+    if _fills_alone(points, width, resolution):
+        alone = points.drop("_at").with_columns(pl.col("mean").round(_MEAN_DECIMALS))
+        return _finish(alone, width, resolution, clock)
     folded = (
         # Within a group the order of rows stays, so time alone has to be sorted by.
         points.sort("_at", maintain_order=True)
@@ -117,9 +120,20 @@ def _fold(points: pl.DataFrame, width: str, resolution: timedelta, clock: str) -
             pl.col("flags").bitwise_or().cast(pl.UInt32),
         )
     )
-    return folded.with_columns(pl.lit(width).alias("width"), window_end(width, clock).alias("bar_end")).with_columns(
-        _expected(resolution)
-    )
+    return _finish(folded, width, resolution, clock)
+
+
+def _fills_alone(points: pl.DataFrame, width: str, resolution: timedelta) -> bool:
+    """True where each point fills its window alone, so that nothing is to be folded."""
+    if WIDTHS[width] != resolution or points.is_empty():
+        return False
+    filled = (pl.col("_at") == pl.col("bar_start")) & (pl.col("weight") == resolution.total_seconds())
+    return bool(points.select(filled.all()).item())
+
+
+def _finish(bars: pl.DataFrame, width: str, resolution: timedelta, clock: str) -> pl.DataFrame:
+    framed = bars.with_columns(pl.lit(width).alias("width"), window_end(width, clock).alias("bar_end"))
+    return framed.with_columns(_expected(resolution))
 
 
 def _expected(resolution: timedelta) -> pl.Expr:

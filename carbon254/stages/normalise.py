@@ -28,8 +28,8 @@ class Normalised:
 def normalise(frame: pl.DataFrame, stream: Stream) -> Normalised:
     """Observations of a parsed frame; see `feeds.contract` for what a parser yields.
 
-    Interval prices come out with market, product, market_run, location, location_id, interval_start, interval_end (UTC),
-    lmp and components in USD/MWh, revision, flags, `line`, and `published_at` where the payload states it. Other
+    Interval prices come out with market, product, market_run, location, location_id, interval_start, interval_end
+    (UTC), lmp and components in USD/MWh, revision, flags, `line`, and `published_at` where the payload states it. Other
     datasets pass through with the columns their card fixes.
     """
     if stream.dataset != "interval_prices":
@@ -131,19 +131,24 @@ def _split(frame: pl.DataFrame, stream: Stream) -> tuple[pl.DataFrame, pl.DataFr
 
 def _prices(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
     """Signs turned, components derived, the identity checked."""
-    turned = [(pl.col(name) * sign + 0.0).alias(name) for name, sign in stream.signs.items()]
+    turned = [_unsigned_zero(pl.col(name) * sign).alias(name) for name, sign in stream.signs.items()]
     frame = frame.with_columns(turned) if turned else frame
     if stream.derive:
         others = [name for name in ("energy", "congestion", "loss") if name != stream.derive]
         rest = pl.col("lmp") - pl.col(others[0]) - pl.col(others[1])
         made = pl.col(stream.derive).is_null() & rest.is_not_null()
         frame = frame.with_columns(
-            pl.coalesce(stream.derive, rest.round(_ROUND) + 0.0).alias(stream.derive),
+            pl.coalesce(stream.derive, _unsigned_zero(rest.round(_ROUND))).alias(stream.derive),
             (pl.col("flags") | pl.when(made).then(Flag.DERIVED_ENERGY.value).otherwise(0).cast(pl.UInt32)).alias(
                 "flags"
             ),
         )
     return frame.with_columns(_component_flags(stream.tolerance).alias("flags"))
+
+
+def _unsigned_zero(value: pl.Expr) -> pl.Expr:
+    """Zero without a sign: nobody published a minus."""
+    return pl.when(value == 0.0).then(0.0).otherwise(value)
 
 
 def _component_flags(tolerance: float) -> pl.Expr:

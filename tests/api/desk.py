@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from carbon254.api.rooms import Rooms
-from carbon254.clock import Clock, ManualClock
+from carbon254.clock import Clock
 from carbon254.ingest import Inbox
 from carbon254.model import Access, Provider, Publication, Stream, dataset
 from carbon254.model.arrow import conform
 from carbon254.stores.cache import LatestPrices
-from carbon254.stores.hot import open_hot
+from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.ledger import open_ledger
 from carbon254.stores.log import open_log
 from carbon254.stores.raw import open_raw
@@ -117,22 +117,26 @@ def store(rooms: Rooms, name: str, frame: pl.DataFrame, token: str) -> None:
 
 
 @contextmanager
-def open_rooms(folder: Path, clock: Clock | None = None) -> Iterator[Rooms]:
-    """Real stores in `folder`, closed in the end."""
-    hot, log, ledger = (
-        open_hot(f"chdb://{folder / 'hot'}"),
-        open_log(folder / "log.db"),
-        open_ledger(f"sqlite:///{folder / 'ledger.db'}"),
-    )
-    hot.ensure()
+def open_rooms(folder: Path, clock: Clock, hot: HotStore) -> Iterator[Rooms]:
+    """Real stores in `folder`, closed in the end; the hot store is the caller's."""
+    log, ledger = open_log(folder / "log.db"), open_ledger(f"sqlite:///{folder / 'ledger.db'}")
     inbox = Inbox(open_raw(folder / "raw"), log)
     trouble: dict[str, str] = {}
-    clock = clock or ManualClock(NOON)
     rooms = Rooms(hot, LatestPrices(), log, ledger, inbox, clock, Metrics(), streams(), lambda: trouble)
     try:
         yield rooms
     finally:
         rooms.closing.set()
-        hot.close()
         ledger.close()
         log.close()
+
+
+@contextmanager
+def open_engine(folder: Path) -> Iterator[HotStore]:
+    """An empty hot store in `folder`."""
+    hot = open_hot(f"chdb://{folder}")
+    hot.ensure()
+    try:
+        yield hot
+    finally:
+        hot.close()

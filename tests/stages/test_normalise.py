@@ -86,8 +86,9 @@ def test_congestion_is_turned_and_energy_derived_so_that_the_parts_add_up() -> N
 
 
 def test_a_turned_zero_is_not_minus_zero() -> None:
-    done = normalise(prices(["2025-07-01 00:00:00"], congestion=[0.0]), stream(signs={"congestion": -1.0}))
-    assert str(done.frame["congestion"][0]) == "0.0"
+    labels = ["2025-07-01 00:00:00", "2025-07-01 01:00:00"]
+    done = normalise(prices(labels, congestion=[0.0, 0.0]), stream(signs={"congestion": -1.0}))
+    assert [str(value) for value in done.frame["congestion"]] == ["0.0", "0.0"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ _PRICES = {
 _KINDS = {"HUB": "hub", "LOAD ZONE": "zone", "EXT. NODE": "interface", "EXTERNAL NODE": "interface"}
 _HEAD = re.compile(rb'\s*\{\s*"(HourlyLmp|FiveMinLmp)s?"')
 _REAL_TIME_NAME = re.compile(r"(^|[^a-z])rt([^a-z]|$)|prelim|realtime|real_time", re.I)
+_DAY_AHEAD_NAME = re.compile(r"(?i)(^|[^a-z])(da|dayahead|day-ahead)([^a-z]|$)")
 
 
 def recognise(name: str, head: bytes) -> list[str]:
@@ -44,7 +45,9 @@ def recognise(name: str, head: bytes) -> list[str]:
         return []
     if found[1] == b"FiveMinLmp":
         return [_RT]
-    return [_RT, _DA] if _REAL_TIME_NAME.search(name) else [_DA, _RT]
+    if _REAL_TIME_NAME.search(name):
+        return [_RT]
+    return [_DA] if _DAY_AHEAD_NAME.search(name) else [_DA, _RT]
 
 
 def parse(payload: Payload) -> Iterator[Rows]:

@@ -68,14 +68,14 @@ class LatestPrices:
 
     def put(self, frame: pl.DataFrame) -> None:
         """Merge interval prices; older intervals and older versions change nothing."""
-        fresh = _newest(_plain(frame.select(PRICE_COLUMNS)), _PRICE_KEY, _PRICE_ORDER)
+        fresh = _plain(_newest(frame.select(PRICE_COLUMNS), _PRICE_KEY, _PRICE_ORDER))
         with self._lock:
             before, self._prices = self._prices, _merge(self._prices, fresh, _PRICE_KEY, _PRICE_ORDER)
             self._tell("prices", _changed(before, self._prices, _PRICE_KEY, fresh))
 
     def put_ticks(self, frame: pl.DataFrame) -> None:
         """Merge ticks."""
-        fresh = _newest(_plain(frame.select(TICK_COLUMNS)), _TICK_KEY, _TICK_ORDER)
+        fresh = _plain(_newest(frame.select(TICK_COLUMNS), _TICK_KEY, _TICK_ORDER))
         with self._lock:
             before, self._ticks = self._ticks, _merge(self._ticks, fresh, _TICK_KEY, _TICK_ORDER)
             self._tell("ticks", _changed(before, self._ticks, _TICK_KEY, fresh))
@@ -127,7 +127,8 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _newest(frame: pl.DataFrame, key: Sequence[str], order: Sequence[str]) -> pl.DataFrame:
-    return frame.sort(order).unique(list(key), keep="last", maintain_order=True)
+    telling = [name for name in key if frame[name].n_unique() > 1] or list(key[-1:])
+    return frame.sort(order).unique(telling, keep="last", maintain_order=True)
 
 
 def _merge(before: pl.DataFrame | None, fresh: pl.DataFrame, key: Sequence[str], order: Sequence[str]) -> pl.DataFrame:

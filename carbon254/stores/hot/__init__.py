@@ -1,6 +1,6 @@
-"""The hot store: ClickHouse in process or on a server, chosen by URL."""
+"""The hot store: what readers query. ClickHouse, embedded or a server, chosen by URL."""
 
 from .clickhouse import HotStore, open_hot
-from .port import Limits
+from .port import Hot, Limits
 
-__all__ = ["HotStore", "Limits", "open_hot"]
+__all__ = ["Hot", "HotStore", "Limits", "open_hot"]

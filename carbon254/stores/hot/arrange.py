@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from carbon254.model import Dataset
 from carbon254.model.arrow import arrow_schema
@@ -15,12 +15,12 @@ def by_partition(table: pa.Table, dataset: Dataset) -> Iterator[tuple[str, pa.Ta
     """(partition, rows) in order of the partition. Raises ValueError naming columns the table lacks."""
     table = typed(table, dataset)
     names = partition_names(table.column(dataset.partition), dataset)
-    distinct = sorted(pc.unique(names).to_pylist())
+    distinct = names.unique().sort().to_list()
     if len(distinct) == 1:
         yield distinct[0], table
         return
     for name in distinct:
-        yield name, table.filter(pc.equal(names, name)).combine_chunks()
+        yield name, table.filter(pa.array((names == name).to_numpy())).combine_chunks()
 
 
 def typed(table: pa.Table, dataset: Dataset) -> pa.Table:
@@ -35,13 +35,12 @@ def typed(table: pa.Table, dataset: Dataset) -> pa.Table:
     return wanted.unify_dictionaries().combine_chunks()
 
 
-def partition_names(moments: pa.ChunkedArray, dataset: Dataset) -> pa.Array:
-    """`YYYY-MM` of each instant in UTC, or `YYYY` of each date, as dictionary-free text."""
-    low, high = pc.min_max(moments).as_py().values() if len(moments) else (None, None)
+def partition_names(moments: pa.ChunkedArray, dataset: Dataset) -> pl.Series:
+    """`YYYY-MM` of each instant in UTC, or `YYYY` of each date; one value where all rows agree."""
+    series = pl.Series("partition", moments)
     form = "%Y" if dataset.column(dataset.partition).type == "date" else "%Y-%m"
-    if low is not None and low.strftime(form) == high.strftime(form):
-        return pa.repeat(pa.scalar(low.strftime(form)), len(moments))
-    return pc.strftime(moments, form).combine_chunks()
+    ends = pl.Series("partition", [series.min(), series.max()], dtype=series.dtype).dt.strftime(form)
+    return ends.head(1) if ends[0] == ends[1] else series.dt.strftime(form)
 
 
 def engine_partition(name: str, dataset: Dataset) -> str:

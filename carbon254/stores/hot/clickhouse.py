@@ -9,15 +9,14 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.errors import QueryRefused
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 
 from . import answer, guard
-from .arrange import by_partition, engine_partition, typed
+from .arrange import by_partition, engine_partition
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .handles import Handles
 from .layout import column_changes

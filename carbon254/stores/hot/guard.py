@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 
 from carbon254.errors import QueryRefused
 
@@ -138,7 +139,7 @@ def _shown(found: list[Token], second: str, home: str) -> None:
     kind = found[2].upper if second == "CREATE" and len(found) > 2 else ""
     if second not in _SHOWN or kind in {"USER", "ROLE", "QUOTA", "POLICY", "PROFILE", "SETTINGS", "ROW", "DATABASE"}:
         raise QueryRefused("SHOW gives TABLES, COLUMNS, DATABASES or CREATE TABLE here")
-    for token, after in zip(found[2:], found[3:], strict=False):
+    for token, after in pairwise(found):
         if second == "TABLES" and token.upper in {"FROM", "IN"} and after.value != home:
             raise QueryRefused(f"only the tables of {home} can be listed")
 

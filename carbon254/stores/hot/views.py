@@ -70,7 +70,7 @@ WHERE place = 1"""
 
 
 def _benchmarks() -> str:
-    listed = csv.DictReader(files(__package__).joinpath("benchmarks.csv").read_text("utf-8").splitlines())
+    listed = csv.DictReader(files("carbon254.stores.hot").joinpath("benchmarks.csv").read_text("utf-8").splitlines())
     ranks = ", ".join(f"('{row['commodity']}', '{row['benchmark']}', {row['rank']})" for row in listed)
     columns = "commodity, price, price_date, location, unit, benchmark, known_at, known_basis, flags, feed"
     return f"""SELECT {columns} FROM (

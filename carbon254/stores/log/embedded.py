@@ -170,7 +170,8 @@ class EmbeddedLog:
             rows = (
                 self._reader()
                 .execute(
-                    f"SELECT {_RECORD} FROM records WHERE offset > ? AND substr(topic, 1, ?) = ? ORDER BY offset LIMIT 99",
+                    f"SELECT {_RECORD} FROM records WHERE offset > ? AND substr(topic, 1, ?) = ? "
+                    "ORDER BY offset LIMIT 100",
                     (after, len(prefix), prefix),
                 )
                 .fetchall()

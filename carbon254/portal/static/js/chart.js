@@ -144,6 +144,7 @@ function layout(bars) {
   const label = (moment) => (view.width === "1d" ? day(moment, zone) : `${hour(moment, zone)}<br>${day(moment, zone)}`);
   const grid = { gridcolor: color("--line"), zerolinecolor: color("--muted"), linecolor: color("--line") };
   return {
+    autosize: true,
     margin: { l: 52, r: 14, t: 8, b: 40 },
     paper_bgcolor: "transparent", plot_bgcolor: "transparent",
     font: { color: color("--muted"), size: 11.5, family: "system-ui, sans-serif" },

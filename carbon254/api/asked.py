@@ -1,0 +1,24 @@
+"""What routes may be asked: the query parameters they share, as the API page describes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+
+MOST_ROWS = 5_000_000
+
+Tz = Annotated[str | None, Query(description="IANA zone to tell times in, or `market` for its clock; UTC if not given")]
+Start = Annotated[str | None, Query(description="ISO 8601, included; a day before `end` if not given")]
+End = Annotated[str | None, Query(description="ISO 8601, not included; now if not given")]
+AsOf = Annotated[str | None, Query(description="What was known then; ISO 8601")]
+Strict = Annotated[bool, Query(description="Leave out rows whose known_at was assumed")]
+OneMarket = Annotated[str, Query(description="Market, e.g. SPP")]
+Market = Annotated[str | None, Query(description="Market, e.g. SPP")]
+Run = Annotated[str | None, Query(description="Market run in the operator's own term, e.g. DAM")]
+Location = Annotated[str, Query(description="Name or id of the place, or the instrument")]
+Locations = Annotated[list[str] | None, Query(description="The provider's name or id of a place; repeat for more")]
+Limit = Annotated[
+    int | None, Query(ge=1, le=MOST_ROWS, description="Most rows; JSON 10,000, CSV and Arrow all, if not given")
+]
+Width = Literal["1m", "5m", "15m", "1h", "1d"]

@@ -1,0 +1,149 @@
+"""What every command shares: where output goes, how errors look, how times are read and told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from typer.core import TyperGroup
+
+from carbon254.errors import Carbon254Error, SettingsError
+
+if TYPE_CHECKING:
+    from carbon254.settings import Settings
+
+out = Console()
+err = Console(stderr=True)
+
+Workspace = Annotated[
+    Path,
+    typer.Option("--workspace", "-w", envvar="C254_WORKSPACE", help="Folder that holds everything the node keeps."),
+]
+Zone = Annotated[
+    str, typer.Option("--tz", help="Tell times in this IANA zone, or `market` for the market's own clock.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+EmulatorUrl = Annotated[
+    str, typer.Option("--emulator-url", envvar="C254_EMULATOR_URL", help="Fetch from this emulator instead.")
+]
+DEFAULT_WORKSPACE = Path("workspace")
+
+
+class House(TyperGroup):
+    """A command group whose expected errors are one line on standard error, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Carbon254Error as error:
+            fail(str(error))
+        except BrokenPipeError:
+            # The reader went away (`| head`); what it wanted it has.
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            raise typer.Exit(0) from None
+
+
+def fail(message: str, code: int = 1) -> None:
+    """End with one red line."""
+    err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def settings_of(workspace: Path, **changes: Any) -> Settings:
+    """Settings from the environment, with what the command line says instead."""
+    from pydantic import ValidationError
+
+    from carbon254.settings import Settings
+
+    given = {name: value for name, value in changes.items() if value not in (None, "")}
+    try:
+        return Settings(workspace=workspace, **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"C254_{str(first['loc'][0]).upper()}: {first['msg']}") from error
+
+
+def secrets() -> dict[str, str]:
+    """Credentials by the names the cards give, from the environment."""
+    from carbon254.feeds import feeds
+
+    names = {name for found in feeds().values() for name in found.stream.provider.access.env}
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """A table; numbers to the right, nothing for None."""
+    found = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(found) and all(isinstance(row[index], int | float | None) for row in found)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=index == 0)
+    for row in found:
+        table.add_row(*(cell(value) for value in row))
+    out.print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def stamp(moment: datetime) -> str:
+    """ISO 8601, `Z` for UTC, seconds and parts of them only where there are any."""
+    parts = "microseconds" if moment.microsecond else "seconds"
+    return moment.isoformat(timespec=parts).replace("+00:00", "Z")
+
+
+def moment(text: str, zone: str) -> datetime:
+    """An instant from ISO 8601, a date (its midnight in `zone`), or `now`. Raises BadParameter with an example."""
+    if text == "now":
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time; write 2025-07-01, 2025-07-01T14:00Z or now") from None
+    return (found if found.tzinfo else found.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by its IANA name. Raises BadParameter."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise typer.BadParameter(f"{name!r} is not a time zone; write one like America/Chicago or UTC") from None
+
+
+def day_after(text: str) -> str:
+    """The end of a span given as a date is the end of that day's first moment; `to` dates are exclusive."""
+    return str(date.fromisoformat(text))
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Any]:
+    """A bar on a terminal, silence elsewhere. Yields a function of (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+
+        def advance(done: int, of: int | None = None) -> None:
+            bar.update(task, completed=done, **({"total": of} if of is not None else {}))
+
+        yield advance

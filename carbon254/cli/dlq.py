@@ -1,0 +1,102 @@
+"""`c254 dlq list | show | reprocess`: what could not be read, why, and reading it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import DEFAULT_WORKSPACE, House, Workspace, err, out, show
+
+app = typer.Typer(
+    cls=House,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Dead letters: list, show, reprocess.",
+)
+FeedId = Annotated[str, typer.Option("--feed", help="Only of this feed.")]
+
+
+@app.command("list")
+def list_letters(
+    feed: FeedId = "",
+    status: Annotated[str, typer.Option(help="open, resolved, or empty for both.")] = "open",
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Payloads and rows that could not be read, with their reasons.
+
+    Example: `c254 dlq list --feed iso.rt.lmp.spp`
+    """
+    from .books import books
+
+    with books(workspace) as (_, log):
+        letters = log.letters(f"dlq.{feed}" if feed else None, status or None, limit)
+        total = log.count_letters(f"dlq.{feed}" if feed else None, status or None)
+    rows = [(x.id, x.topic.removeprefix("dlq."), x.payload[:12], x.line, x.reason, x.status) for x in letters]
+    show(("id", "feed", "payload", "line", "reason", "status"), rows)
+    err.print(f"{len(letters):,} of {total:,} letters", highlight=False)
+
+
+@app.command("show")
+def show_letter(
+    number: Annotated[int, typer.Argument(help="Id of the letter.")], workspace: Workspace = DEFAULT_WORKSPACE
+) -> None:
+    """One letter whole: where it came from, why it stopped, and its text.
+
+    Example: `c254 dlq show 3`
+    """
+    from carbon254.errors import WorkspaceError
+    from carbon254.stores.raw import open_raw
+
+    from .books import books
+
+    with books(workspace) as (_, log):
+        try:
+            letter = log.letter(number)
+        except KeyError as error:
+            raise WorkspaceError(str(error.args[0])) from None
+    facts = {
+        name: getattr(letter, name) for name in ("topic", "line", "reason", "stage", "parser", "status", "payload")
+    }
+    for name, value in facts.items():
+        out.print(f"{name:>10}  {'' if value is None else value}", highlight=False, markup=False)
+    for arrival in open_raw(workspace / "raw").provenance(letter.payload):
+        out.print(f"{'arrived':>10}  {arrival.received_at.isoformat()}  {arrival.name}  {arrival.url}", highlight=False)
+    if letter.raw:
+        out.print(f"{'text':>10}  {letter.raw}", highlight=False, markup=False)
+
+
+@app.command()
+def reprocess(
+    number: Annotated[list[int] | None, typer.Option("--id", help="Only these letters.")] = None,
+    feed: FeedId = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
+    corrected: Annotated[
+        Path | None, typer.Option("--with", help="An edited copy of the payload.", exists=True)
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Read letters again: with the present parser, or from an edited copy. Raw bytes never change.
+
+    Doing it twice stores nothing twice. Examples: `c254 dlq reprocess --all`,
+    `c254 dlq reprocess --id 3 --with corrected.csv`
+    """
+    from carbon254.app import open_node
+
+    from .console import secrets, settings_of
+
+    if not (number or feed or everything):
+        raise typer.BadParameter("name letters with --id, --feed or --all")
+    with open_node(settings_of(workspace), secrets()) as node:
+        node.runner.drain()
+        letters = [node.log.letter(one) for one in number] if number else []
+        letters = letters or node.log.letters(f"dlq.{feed}" if feed else None, "open", limit=1_000_000)
+        if corrected:
+            resolved, left = node.pipeline.correct(letters, corrected.read_bytes(), corrected.name, node.clock.now())
+        else:
+            resolved, left = node.pipeline.reprocess(letters, "present parser")
+        node.runner.drain()
+    err.print(f"{resolved:,} letters resolved, {left:,} still open", highlight=False)

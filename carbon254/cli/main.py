@@ -1,0 +1,40 @@
+"""`c254`: every command. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from carbon254 import __version__
+
+from . import demo, dlq, doctor, feeds, generate, node, sql
+from .console import House
+
+app = typer.Typer(
+    cls=House,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Market prices from wire bytes to SQL, Python and a live page.\n\nStart with: `c254 demo`",
+)
+app.add_typer(feeds.app, name="feeds")
+app.add_typer(dlq.app, name="dlq")
+app.command("up")(node.up)
+app.command("stop")(node.stop)
+app.command("status")(node.status)
+app.command("logs")(node.logs)
+app.command("demo")(demo.demo)
+app.command("sql")(sql.sql)
+app.command("verify")(sql.verify)
+app.command("generate")(generate.generate)
+app.command("emulator")(generate.emulator)
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Market prices from wire bytes to SQL, Python and a live page."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit

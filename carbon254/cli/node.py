@@ -1,0 +1,154 @@
+"""`c254 up | stop | status | logs`: a node, in the foreground or in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, err, fail, out
+
+_LOG = "node.log"
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 60.0
+
+Port = Annotated[int, typer.Option(help="Port to listen on; the next free one where 8254 is taken; 0 for any.")]
+
+
+def up(
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    port: Port = -1,
+    emulator_url: EmulatorUrl = "",
+    feed: Annotated[list[str] | None, typer.Option(help="Poll only these feeds; all that can be reached else.")] = None,
+    poll: Annotated[bool, typer.Option(help="Poll the feeds.")] = True,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run only these consumers: normalise, project, bars, lake.")
+    ] = None,
+    detach: Annotated[bool, typer.Option(help="Run in the background; see c254 logs, c254 stop.")] = False,
+) -> None:
+    """Start a node: consumers, API and the live page on 127.0.0.1.
+
+    Example: `c254 up --workspace workspace --feed iso.rt.lmp.nyiso`
+    """
+    if detach:
+        return _background(workspace)
+    from carbon254.app import base_urls, open_node
+    from carbon254.poller import Poller, reachable
+    from carbon254.telemetry import configure_logging
+
+    from .console import secrets, settings_of
+    from .serving import Served, listener
+
+    settings = settings_of(workspace, port=None if port < 0 else port, emulator_url=emulator_url)
+    configure_logging(settings.log_level)
+    listening = listener(settings.host, settings.port, explicit=port > 0)
+    with open_node(settings, secrets()) as node:
+        served = Served(node, listening)
+        topics = (feed or reachable(secrets(), base_urls(settings))) if poll and not only else []
+        poller = Poller(node.pipeline, node.clock, topics)
+        node.runner.start(only or ())
+        served.start()
+        poller.start()
+        node.workspace.announce(served.url)
+        out.print(f"carbon254 is up: [bold]{served.url}[/bold]  (stop with ctrl-C or c254 stop)", highlight=False)
+        wait_for_signal()
+        poller.stop()
+        served.stop()
+    return None
+
+
+def wait_for_signal() -> None:
+    """Return when the process is asked to end."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    asked.wait()
+
+
+def stop(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Stop the node that runs the workspace, and wait until it is down.
+
+    Example: `c254 stop`
+    """
+    from carbon254.workspace import Workspace as Folder
+
+    running = Folder(workspace).running()
+    if running is None:
+        err.print(f"no node runs {workspace}")
+        return
+    os.kill(running.pid, signal.SIGTERM)
+    end = time.monotonic() + _STOP_TIMEOUT_S
+    while Folder(workspace).running() is not None:
+        if time.monotonic() > end:
+            fail(f"process {running.pid} has not stopped yet; see: c254 logs")
+        time.sleep(0.1)
+    err.print("stopped")
+
+
+def status(
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    quiet: Annotated[bool, typer.Option(help="Print nothing: exit 0 if a node runs, 1 if none does.")] = False,
+) -> None:
+    """What the workspace holds, and whether a node runs.
+
+    Example: `c254 status`
+    """
+    from carbon254.workspace import Workspace as Folder
+
+    folder = Folder(workspace)
+    running = folder.running()
+    if quiet:
+        raise typer.Exit(0 if running else 1)
+    if not folder.path("workspace.json").exists():
+        fail(f"there is no workspace at {folder.root}; make one with: c254 demo --workspace {workspace}")
+    where = f"node at {running.url} (process {running.pid})" if running else "no node runs it"
+    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB, {where}", highlight=False)
+    from .books import standing
+
+    standing(workspace, "")
+
+
+def logs(
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    lines: Annotated[int, typer.Option(help="The last so many lines.")] = 50,
+) -> None:
+    """What the node in the background wrote.
+
+    Example: `c254 logs --lines 200`
+    """
+    path = workspace / _LOG
+    if not path.exists():
+        fail(f"{path} is not there; only a node in the background writes it: c254 up --detach")
+    for line in path.read_text("utf-8", "replace").splitlines()[-lines:]:
+        typer.echo(line)
+
+
+def _background(workspace: Path) -> None:
+    """The same command without --detach, in a session of its own, its output in the workspace."""
+    from carbon254.workspace import Workspace as Folder
+
+    folder = Folder(workspace)
+    folder.create()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    with (workspace / _LOG).open("ab") as journal:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "carbon254.cli", *arguments],
+            stdout=journal,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    end = time.monotonic() + _START_TIMEOUT_S
+    while (running := folder.running()) is None:
+        if child.poll() is not None or time.monotonic() > end:
+            logs(workspace, lines=5)
+            fail("the node did not start; the lines above say why")
+        time.sleep(0.1)
+    out.print(f"carbon254 is up: [bold]{running.url}[/bold]  (c254 logs, c254 stop)", highlight=False)

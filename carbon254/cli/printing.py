@@ -1,0 +1,121 @@
+"""Printing a file's normalised rows: CSV, JSON lines, or an Arrow stream, batch by batch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from carbon254.errors import PayloadRefused
+
+if TYPE_CHECKING:
+    from carbon254.feeds import Feed
+
+PRICE_COLUMNS = (
+    "market", "market_run", "location", "interval_start", "interval_end", "lmp", "energy", "congestion", "loss", "ghg",
+    "known_at", "flags", "location_id", "revision",
+)  # fmt: skip
+
+
+def batches(feed: Feed, name: str, data: bytes) -> Iterator[tuple[pl.DataFrame, list[tuple[int | None, str, str]]]]:
+    """(rows, rejects as (line, reason, raw)) of each batch of a payload. Raises PayloadRefused."""
+    from carbon254.feeds import Payload
+    from carbon254.stages import normalise
+    from carbon254.wire.archive import unpack
+
+    for inner, content in unpack(name, data):
+        for rows in feed.parse(Payload(content, inner, feed.stream)):
+            done = normalise(rows.frame, feed.stream)
+            late = done.rejects.join(rows.frame, on="line", how="left", maintain_order="left")
+            bad = [*rows.rejects.iter_rows(), *((row["line"], row["reason"], "") for row in late.iter_rows(named=True))]
+            yield shape(done.frame, feed), sorted(bad, key=lambda reject: reject[0] or 0)
+
+
+def shape(frame: pl.DataFrame, feed: Feed) -> pl.DataFrame:
+    """The columns that are printed, in their order. `known_at` is what the payload states, else empty."""
+    if feed.stream.dataset != "interval_prices":
+        return frame.drop("line", strict=False)
+    stated = pl.col("published_at") if "published_at" in frame.columns else pl.lit(None)
+    known = stated.cast(pl.Datetime("us", "UTC")).alias("known_at")
+    return frame.with_columns(known).select(PRICE_COLUMNS)
+
+
+class Printer:
+    """Writes frames to standard output in one format; the first frame brings the header."""
+
+    def __init__(self, form: str, zone: str, market_clock: str) -> None:
+        self._form, self._zone = form, market_clock if zone == "market" else zone
+        self._writer: Any = None
+        self._started = False
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Write one batch."""
+        frame = told_in(frame, self._zone)
+        if self._form == "arrow":
+            table = frame.to_arrow()
+            if self._writer is None:
+                self._writer = pa.ipc.new_stream(sys.stdout.buffer, table.schema)
+            self._writer.write_table(table)
+            return
+        plain = as_text(frame)
+        if self._form == "csv":
+            sys.stdout.write(plain.write_csv(include_header=not self._started))
+        elif plain.height:
+            sys.stdout.write(plain.write_ndjson())
+        self._started = True
+
+    def close(self) -> None:
+        """Finish the stream."""
+        if self._writer is not None:
+            self._writer.close()
+        sys.stdout.flush()
+
+
+def told_in(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """The same instants told in `zone`."""
+    timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
+    return frame if zone == "UTC" else frame.with_columns(pl.col(name).dt.convert_time_zone(zone) for name in timed)
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Instants as ISO 8601: `Z` for UTC, an offset elsewhere, parts of a second only where there are any."""
+    timed = {name: kind.time_zone for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)}
+    texts = []
+    for name, zone in timed.items():
+        mark = "Z" if zone == "UTC" else "%:z"
+        whole = pl.col(name).dt.strftime(f"%Y-%m-%dT%H:%M:%S{mark}")
+        exact = pl.col(name).dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{mark}")
+        texts.append(pl.when(pl.col(name).dt.microsecond() == 0).then(whole).otherwise(exact).alias(name))
+    return frame.with_columns(texts)
+
+
+def choose(name: str, data: bytes, topic: str | None) -> Feed:
+    """The feed a file belongs to: the one named, else the one candidate that understands it.
+
+    Raises PayloadRefused listing the candidates where none or several do.
+    """
+    from carbon254.feeds import candidates, feed
+
+    if topic:
+        return feed(topic)
+    found = candidates(name, data)
+    if not found:
+        raise PayloadRefused(f"{name}: no feed knows this file; name one with --feed (see: c254 feeds list)")
+    understood = [topic for topic in found if _understands(topic, name, data)] if len(found) > 1 else found
+    if len(understood) != 1:
+        named = ", ".join(understood or found)
+        raise PayloadRefused(f"{name}: it may belong to {named}; name one with --feed")
+    return feed(understood[0])
+
+
+def _understands(topic: str, name: str, data: bytes) -> bool:
+    from carbon254.feeds import feed
+
+    try:
+        next(batches(feed(topic), name, data), None)
+    except PayloadRefused:
+        return False
+    return True

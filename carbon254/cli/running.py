@@ -1,0 +1,139 @@
+"""Taking payloads through the flow from a command: by opening the workspace, or beside a node that runs it.
+
+Beside a running node the command fetches into the shared log, and the node carries; the command waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from carbon254.app import Node, base_urls, open_node
+from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.errors import TransientError
+from carbon254.feeds.budget import open_budget
+from carbon254.feeds.http import Fetcher
+from carbon254.ingest import Arrived, Inbox
+from carbon254.pipeline import fetch
+from carbon254.stores.log import Log, open_log
+from carbon254.stores.raw import open_raw
+from carbon254.workspace import Workspace
+
+from .console import out, progress, secrets, settings_of, show
+
+_CARRY_TIMEOUT_S = 600.0
+_CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
+
+
+@dataclass
+class Result:
+    """What one feed's run came to."""
+
+    feed: str
+    new: int = 0
+    repeated: int = 0
+    unpublished: int = 0
+    failed: int = 0
+    rows: int = 0
+    rejected: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Desk:
+    """What a command works with: the log and the inbox, and the node where it was opened here."""
+
+    log: Log
+    inbox: Inbox
+    fetcher: Fetcher
+    clock: Clock
+    node: Node | None
+    before: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def carry(self) -> None:
+        """Carry what is pending to every store, or wait until the running node has."""
+        if self.node is not None:
+            return self.node.runner.drain()
+        end = time.monotonic() + _CARRY_TIMEOUT_S
+        while any(self.log.lag(name, prefix) for name, prefix in _CONSUMERS.items()):
+            if time.monotonic() > end:
+                raise TransientError("the running node has not carried everything yet; see: c254 status")
+            time.sleep(0.2)
+        return None
+
+    def counts(self, feed: str) -> tuple[int, int]:
+        """(rows normalised, letters) of a feed so far."""
+        rows = sum(record.headers["rows"] for record in self.log.scan(f"rows.{feed}"))
+        return rows, self.log.count_letters(f"dlq.{feed}")
+
+
+@contextmanager
+def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
+    """A desk on `workspace`, beside its running node where there is one."""
+    settings = settings_of(workspace, emulator_url=emulator_url)
+    folder = Workspace(workspace)
+    if folder.running() is None:
+        with open_node(settings, secrets()) as node:
+            yield Desk(node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node)
+        return
+    clock = ServerClock() if settings.emulator_url else SystemClock()
+    log = open_log(folder.path("log.db"))
+    try:
+        fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
+        yield Desk(log, Inbox(open_raw(folder.path("raw")), log), fetcher, clock, None)
+    finally:
+        log.close()
+
+
+def from_files(desk: Desk, feed: str, files: Sequence[Path]) -> Result:
+    """Put files in the inbox."""
+    result, desk.before[feed] = Result(feed), desk.counts(feed)
+    with progress(feed, len(files)) as advance:
+        for done, path in enumerate(files, start=1):
+            _, new = desk.inbox.accept(Arrived(feed, path.read_bytes(), path.name, desk.clock.now()))
+            result.new += new
+            result.repeated += not new
+            advance(done)
+    return result
+
+
+def from_provider(desk: Desk, feed: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Result:
+    """Ask the provider for [start, end)."""
+    result, desk.before[feed] = Result(feed), desk.counts(feed)
+    with progress(feed) as advance:
+        for done, fetched in enumerate(fetch(desk.fetcher, desk.inbox, feed, start, end, locations), start=1):
+            setattr(result, fetched.state, getattr(result, fetched.state) + 1)
+            if fetched.state == "failed":
+                result.errors.append(fetched.error)
+            advance(done)
+    return result
+
+
+def settle(desk: Desk, result: Result) -> Result:
+    """Count the rows and letters that came of it."""
+    rows, letters = desk.counts(result.feed)
+    rows0, letters0 = desk.before[result.feed]
+    result.rows, result.rejected = rows - rows0, letters - letters0
+    return result
+
+
+def report(desk: Desk, results: Sequence[Result], as_json: bool) -> None:
+    """Print what the runs came to."""
+    settled = [settle(desk, result) for result in results]
+    if as_json:
+        typer.echo(json.dumps([vars(result) for result in settled]))
+        return
+    names = ("feed", "new", "repeated", "unpublished", "failed", "rows", "rejected")
+    show(names, [[getattr(result, name) for name in names] for result in settled])
+    for result in settled:
+        for error in result.errors[:3]:
+            out.print(f"[red]{result.feed}[/red] {error}", highlight=False)
+        if result.rejected:
+            out.print(f"see why: c254 dlq list --feed {result.feed}", highlight=False)

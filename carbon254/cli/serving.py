@@ -1,0 +1,80 @@
+"""A node behind HTTP: API, portal and consumers in one process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import uvicorn
+
+from carbon254 import portal
+from carbon254.api.app import create_app
+from carbon254.api.rooms import Rooms
+from carbon254.app import Node
+from carbon254.errors import WorkspaceError
+from carbon254.feeds import feeds
+
+_START_TIMEOUT_S = 20.0
+_TRIES = 50
+
+
+def listener(host: str, port: int, explicit: bool) -> socket.socket:
+    """A bound socket: on `port`, or the next free one where the port was not asked for by name.
+
+    Raises WorkspaceError saying what to do when the asked port is taken.
+    """
+    for candidate in [port] if explicit or port == 0 else range(port, port + _TRIES):
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, candidate))
+            return listening
+        except OSError:
+            listening.close()
+    raise WorkspaceError(
+        f"port {port} is taken by another program; stop it, or take another: --port 0 finds a free one"
+    )
+
+
+class Served:
+    """A node's HTTP server in a thread of its own."""
+
+    def __init__(self, node: Node, listening: socket.socket) -> None:
+        self._rooms = Rooms(
+            hot=node.hot,
+            cache=node.cache,
+            log=node.log,
+            ledger=node.ledger,
+            inbox=node.pipeline.inbox,
+            clock=node.clock,
+            metrics=node.metrics,
+            streams={topic: found.stream for topic, found in feeds().items()},
+            ready=lambda: node.runner.trouble,
+        )
+        app = create_app(self._rooms)
+        portal.mount(app)
+        host, port = listening.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        self._listening = listening
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="c254-http", daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._listening])
+
+    def start(self) -> None:
+        """Return once the server answers."""
+        self._thread.start()
+        end = time.monotonic() + _START_TIMEOUT_S
+        while not self._server.started:
+            if time.monotonic() > end or not self._thread.is_alive():
+                raise WorkspaceError("the HTTP server did not start; its log says why")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Let requests end and close."""
+        self._rooms.closing.set()
+        self._server.should_exit = True
+        self._thread.join(10)

@@ -1,0 +1,174 @@
+"""The lake on pyiceberg: a SQLite catalog and a folder, or an Iceberg REST catalog by URL.
+
+The consumed log offset is a table property, set in the transaction that appends: either both are there or none is,
+and it outlives the expiry of snapshots. Files an interrupted commit leaves behind belong to no snapshot and are never
+read.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan
+from pyiceberg.table import Table
+
+from carbon254.errors import WorkspaceError
+from carbon254.model import Dataset
+from carbon254.model import dataset as named
+from carbon254.model.iceberg import iceberg_partition, iceberg_schema, plain_schema
+
+NAMESPACE = "commodity_data"
+OFFSET = "c254.offset"
+
+_PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "commit.manifest-merge.enabled": "true",
+}
+
+
+class Lake:
+    """See `port.LakeStore`. One writer at a time within a process; other processes may read."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._lock = threading.Lock()
+        catalog.create_namespace_if_not_exists(NAMESPACE)
+
+    def append(self, batches: Mapping[str, pa.Table], offsets: Mapping[str, int]) -> int:
+        """One commit a dataset with its offset; gives the rows stored. See `port.LakeStore.append`."""
+        with self._lock:
+            return sum(self._append(named(name), rows, offsets.get(name)) for name, rows in batches.items())
+
+    def _append(self, dataset: Dataset, rows: pa.Table, offset: int | None) -> int:
+        table = self._ready(dataset)
+        if offset is not None and offset <= _offset(table):
+            return 0
+        with table.transaction() as change:
+            if rows.num_rows:
+                change.append(_plain(rows, dataset))
+            if offset is not None:
+                change.set_properties({OFFSET: str(offset)})
+        return rows.num_rows
+
+    def offset(self, dataset: str) -> int:
+        """The last log offset stored with the dataset's rows; 0 where none."""
+        table = self._found(named(dataset))
+        return 0 if table is None else _offset(table)
+
+    def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
+        """Swap a feed's rows of [start, end) for `table`, in one commit. The offset stays as it is."""
+        target = named(dataset)
+        gone = _span(target, feed, start, end)
+        with self._lock, self._ready(target).transaction() as change:
+            if self._found(target, holding_rows=True) is not None:
+                change.delete(gone)
+            if table is not None and table.num_rows:
+                change.append(_plain(table, target))
+
+    def scan(self, dataset: str, row_filter: str | None = None, columns: Sequence[str] = ()) -> pa.Table:
+        """Rows that pass an Iceberg filter; strings plain, unsigned numbers in their wider signed form."""
+        target = named(dataset)
+        names = tuple(columns) or target.names
+        table = self._found(target)
+        if table is None:
+            return pa.schema([plain_schema(target).field(name) for name in names]).empty_table()
+        found = table.scan(row_filter or AlwaysTrue(), selected_fields=names).to_arrow()
+        return found.select(list(names))
+
+    def count(self, dataset: str) -> int:
+        """Rows held, read from the table's metadata."""
+        table = self._found(named(dataset))
+        return 0 if table is None else table.scan().count()
+
+    def location(self, dataset: str) -> str:
+        """Where the dataset's files are, for engines that read the table by its place."""
+        return self._ready(named(dataset)).location()
+
+    def close(self) -> None:
+        """Let go of the catalog."""
+        self._catalog.close()
+
+    def _found(self, dataset: Dataset, holding_rows: bool = False) -> Table | None:
+        try:
+            table = self._catalog.load_table((NAMESPACE, dataset.name))
+        except NoSuchTableError:
+            return None
+        return None if holding_rows and table.current_snapshot() is None else table
+
+    def _ready(self, dataset: Dataset) -> Table:
+        """The dataset's table: made where there is none, widened where the dataset has new columns."""
+        wanted = iceberg_schema(dataset)
+        table = self._found(dataset)
+        if table is None:
+            return self._catalog.create_table(
+                (NAMESPACE, dataset.name), wanted, partition_spec=iceberg_partition(dataset), properties=_PROPERTIES
+            )
+        held = {field.name for field in table.schema().fields}
+        new = [name for name in dataset.names if name not in held]
+        strict = [name for name in new if not dataset.column(name).nullable]
+        if strict:
+            raise WorkspaceError(
+                f"the lake's {dataset.name} was laid out by another version ({', '.join(strict)} is new): "
+                "move the lake folder away and rebuild it with `feeds replay`"
+            )
+        if new:
+            with table.update_schema() as change:
+                change.union_by_name(wanted)
+        return table
+
+
+def open_lake(url: str | Path, properties: Mapping[str, str] | None = None) -> Lake:
+    """Open a folder (made where there is none) or a REST catalog at `http(s)://…`.
+
+    `properties` go to the catalog as they are (credential, warehouse, s3.endpoint …). Raises WorkspaceError where the
+    catalog cannot be opened.
+    """
+    options: dict[str, Any] = dict(properties or {})
+    place = str(url)
+    if place.startswith(("http://", "https://")):
+        options |= {"type": "rest", "uri": place}
+    else:
+        folder = Path(place).absolute()
+        (folder / "warehouse").mkdir(parents=True, exist_ok=True)
+        options |= {
+            "type": "sql",
+            "uri": f"sqlite:///{folder / 'catalog.db'}",
+            "warehouse": f"file://{folder}/warehouse",
+        }
+    try:
+        return Lake(load_catalog("carbon254", **options))
+    except Exception as error:
+        raise WorkspaceError(f"the lake at {place} cannot be opened: {str(error)[:300]}") from error
+
+
+def _offset(table: Table) -> int:
+    return int(table.properties.get(OFFSET, "0"))
+
+
+def _plain(rows: pa.Table, dataset: Dataset) -> pa.Table:
+    lacking = [name for name in dataset.names if name not in rows.column_names]
+    if lacking:
+        raise ValueError(f"{dataset.name}: the table lacks {', '.join(lacking)}; shape it with model.arrow.conform")
+    return rows.select(dataset.names).cast(plain_schema(dataset))
+
+
+def _span(dataset: Dataset, feed: str, start: datetime, end: datetime) -> BooleanExpression:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError("a span needs zone-aware times")
+    time = dataset.partition
+    if dataset.column(time).type == "date":
+        low, high = start.date().isoformat(), end.date().isoformat()
+    else:
+        low, high = start.isoformat(), end.isoformat()
+    bounds = GreaterThanOrEqual(time, low), LessThan(time, high)  # pyright: ignore[reportCallIssue]
+    return And(EqualTo("feed", feed), *bounds)  # pyright: ignore[reportCallIssue]
