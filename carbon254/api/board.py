@@ -38,10 +38,13 @@ class Board:
     def prices(
         self, market: str | None = None, run: str | None = None, locations: list[str] | None = None
     ) -> pl.DataFrame | None:
-        """Newest prices, hubs and zones first; None before the first price. Columns: see `judge`."""
+        """Newest prices; None before the first one. Columns: see `judge`.
+
+        Hubs and zones come first, and of a market the shortest intervals, which are the live ones.
+        """
         self.fill()
         found = self._rooms.cache.get(market, run, locations or [])
-        return None if found is None else self.judge(found).sort(_rank(), "market", "market_run", "location")
+        return None if found is None else self.judge(found).sort(_rank(), "market", _length(), "market_run", "location")
 
     def judge(self, prices: pl.DataFrame) -> pl.DataFrame:
         """Adds stale_at, stale, age_s and flag_names (see `freshness`), and leaves out what only the store needs."""
@@ -86,6 +89,10 @@ class Board:
 def _rank() -> pl.Expr:
     kind = pl.col("location_type").cast(pl.String)
     return kind.replace_strict(dict(zip(_ORDER, range(len(_ORDER)), strict=True)), default=len(_ORDER))
+
+
+def _length() -> pl.Expr:
+    return pl.col("interval_end") - pl.col("interval_start")
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:

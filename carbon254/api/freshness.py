@@ -40,7 +40,8 @@ def with_deadline(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.Data
 
 def judged(frame: pl.DataFrame, streams: Mapping[str, Stream], now: datetime) -> pl.DataFrame:
     """Adds `stale_at`, `stale` (null where no card tells), `age_s` since known_at, and `flag_names`."""
-    # The column stands on the left: with a literal there, a frame of several chunks compares to the wrong length.
+    # The column stands left: with a literal there, polars 2.1 compares one-row frames of one instant, concatenated,
+    # as a single row.
     age = (pl.col("known_at") - now).dt.total_microseconds().neg() / 1_000_000
     aged = with_deadline(frame, streams).with_columns(
         (pl.col("stale_at") < now).alias("stale"), age.round(1).alias("age_s")

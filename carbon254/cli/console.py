@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,7 +22,9 @@ from carbon254.errors import Carbon254Error, SettingsError
 if TYPE_CHECKING:
     from carbon254.settings import Settings
 
-out = Console()
+_WIDE = 200
+# A pipe has no width of its own; tables must not be cut to a terminal that is not there.
+out = Console(width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True)
 
 Workspace = Annotated[
@@ -129,11 +131,6 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         raise typer.BadParameter(f"{name!r} is not a time zone; write one like America/Chicago or UTC") from None
-
-
-def day_after(text: str) -> str:
-    """The end of a span given as a date is the end of that day's first moment; `to` dates are exclusive."""
-    return str(date.fromisoformat(text))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -40,6 +41,8 @@ class HotStore:
     def __init__(self, url: str, ttl_days: int = 0) -> None:
         self._handles = Handles(url)
         self._keep_days = ttl_days or None
+        # One writer a dataset: a row that came in between copying a partition and swapping it would be lost.
+        self._writing = {name: threading.Lock() for name in catalogue()}
         self._databases: frozenset[str] = frozenset()
         self._sources: frozenset[str] = frozenset()
 
@@ -64,7 +67,8 @@ class HotStore:
             return 0
         for partition, rows in by_partition(table, target):
             mark = hashlib.sha256(f"{token}|{partition}".encode()).hexdigest()
-            self._insert(f"{TABLES}.{_staging(dataset) if staged else dataset}", rows, mark)
+            with self._writing[dataset]:
+                self._insert(f"{TABLES}.{_staging(dataset) if staged else dataset}", rows, mark)
         return table.num_rows
 
     def _insert(self, name: str, rows: pa.Table, token: str) -> None:
@@ -101,34 +105,43 @@ class HotStore:
     def replace_partition(self, dataset: str, partition: str) -> None:
         """Put the staged partition in the place of the live one; an empty staged partition empties the live one."""
         part = engine_partition(partition, named(dataset))
-        self.command(f"ALTER TABLE {TABLES}.{dataset} REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}")
+        with self._writing[dataset]:
+            self._swap(dataset, part)
 
     def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
         """Swap a feed's rows of [start, end) (partition column, UTC) for `table`, other rows carried over.
 
-        Rows of `table` outside the span are stored too. Each partition changes at one moment.
+        Rows of `table` outside the span are stored too. Each partition changes at one moment; inserts of the dataset
+        wait until all have. Done again after a crash, it ends the same.
         """
         target = named(dataset)
         gone = f"feed = {_text(feed)} AND {_within(target, start, end)}"
-        touched = {
-            row["p"] for row in self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
-        }
         fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
-        touched |= {engine_partition(partition, target) for partition, _ in fresh}
-        self.staging(dataset)
-        names = ", ".join(target.names)
-        for part in sorted(touched):
-            self.command(
-                f"INSERT INTO {TABLES}.{_staging(dataset)} ({names}) SELECT {names} FROM {TABLES}.{dataset} "
-                f"WHERE _partition_id = '{part}' AND NOT ({gone})"
-            )
-        for partition, rows in fresh:
-            self._insert(f"{TABLES}.{_staging(dataset)}", rows, partition)
-        for part in sorted(touched):
-            self.command(
-                f"ALTER TABLE {TABLES}.{dataset} REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}"
-            )
-        self.command(f"DROP TABLE {TABLES}.{_staging(dataset)} SYNC")
+        with self._writing[dataset]:
+            held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
+            touched = {row["p"] for row in held} | {engine_partition(partition, target) for partition, _ in fresh}
+            self.staging(dataset)
+            for part in sorted(touched):
+                self._carry_over(target, f"_partition_id = '{part}' AND NOT ({gone})")
+            for partition, rows in fresh:
+                self._insert(f"{TABLES}.{_staging(dataset)}", rows, partition)
+            for part in sorted(touched):
+                self._swap(dataset, part)
+            self.command(f"DROP TABLE {TABLES}.{_staging(dataset)} SYNC")
+
+    def _carry_over(self, dataset: Dataset, where: str) -> None:
+        names = ", ".join(dataset.names)
+        self.command(
+            f"INSERT INTO {TABLES}.{_staging(dataset.name)} ({names}) "
+            f"SELECT {names} FROM {TABLES}.{dataset.name} WHERE {where}"
+        )
+
+    def _swap(self, dataset: str, part: str) -> None:
+        staged = self._rows(f"SELECT 1 AS x FROM {TABLES}.{_staging(dataset)} WHERE _partition_id = '{part}' LIMIT 1")
+        # The engine refuses to replace a partition by an empty one.
+        change = f"REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}"
+        drop = f"DROP PARTITION ID '{part}'"
+        self.command(f"ALTER TABLE {TABLES}.{dataset} {change if staged else drop}")
 
     def count(self, dataset: str, partition: str | None = None) -> int:
         """Distinct stored rows, every version included; of one partition where it is named."""

@@ -21,7 +21,7 @@ _TOKEN = re.compile(
       | (?P<quoted>"(?:[^"\\]|"")*"|`(?:[^`\\]|``)*`)
       | (?P<number>[0-9][0-9A-Za-z_.]*(?:(?<=[eE])[+-][0-9]+)?)
       | (?P<word>[A-Za-z_][A-Za-z_0-9]*)
-      | (?P<mark>[-+*/%<>=!|&^~.,:;()\[\]{}?@])""",
+      | (?P<mark>/(?!\*)|[-+*%<>=!|&^~.,:;()\[\]{}?@])""",
     re.VERBOSE | re.DOTALL,
 )
 _READING = {"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "("}
@@ -66,7 +66,7 @@ def tokens(sql: str) -> list[Token]:
                 "and keep other than plain letters inside quotes without backslashes"
             )
         kind, value = match.lastgroup, match.group()
-        if kind in ("text", "quoted") and re.search(r"[A-Za-z_0-9]\Z", sql[:position]) and found:
+        if kind in ("text", "quoted") and position and (sql[position - 1].isalnum() or sql[position - 1] == "_"):
             raise QueryRefused(f"write a blank before {value[:20]}; prefixed strings are not read here")
         if kind == "quoted":
             value = value[1:-1].replace(value[0] * 2, value[0])

@@ -1,8 +1,8 @@
 """What readers see in `commodity_data`: collapsed histories, current rows, and one benchmark a commodity and day.
 
 A history view leaves out a row that says the same as the one before it: equal values and revision, in the order in
-which they became known. A row first observed after one whose time was only assumed is kept, so that leaving assumed
-rows out loses nothing. Windows are cut by the whole key, so that a filter on key columns reaches the table.
+which they became known, whatever the basis. Windows are cut by the whole key, so that a filter on key columns reaches the
+table.
 """
 
 from __future__ import annotations
@@ -49,13 +49,11 @@ def history(dataset: Dataset) -> str:
   SELECT {columns}, value_hash,
     row_number() OVER w AS place,
     lagInFrame(value_hash) OVER w AS hash_before,
-    lagInFrame(revision) OVER w AS revision_before,
-    lagInFrame(known_basis) OVER w AS basis_before
+    lagInFrame(revision) OVER w AS revision_before
   FROM {TABLES}.{dataset.name} FINAL
   WINDOW w AS (PARTITION BY {key} ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
-WHERE place = 1 OR value_hash != hash_before OR revision != revision_before
-  OR (basis_before = 'assumed' AND known_basis != 'assumed')"""
+WHERE place = 1 OR value_hash != hash_before OR revision != revision_before"""
 
 
 def current(dataset: Dataset) -> str:
@@ -88,7 +86,11 @@ UNION ALL
 
 
 def _power() -> str:
-    """Daily mean of the hub's day-ahead prices weighted by duration; no price where an hour has none."""
+    """Daily mean of the hub's day-ahead prices weighted by duration; no price where an hour has none.
+
+    Fuels are published days after the power auction. The board ends where the fuels end, so that its last date has
+    every benchmark; without any fuel it ends where power does.
+    """
     return f"""SELECT 'electricity' AS commodity,
   if(countIf(lmp IS NULL) = 0, sum(lmp * seconds) / sum(seconds), NULL) AS price,
   day AS price_date, '{_POWER_HUB}' AS location, 'USD/MWh' AS unit, '{_POWER_MARKET} {_POWER_RUN}' AS benchmark,
@@ -102,7 +104,9 @@ FROM (
   WHERE market = '{_POWER_MARKET}' AND product = 'energy' AND market_run = '{_POWER_RUN}'
     AND location = '{_POWER_HUB}'
 )
-GROUP BY day"""
+GROUP BY day
+HAVING (SELECT count() FROM {VIEWS}.current_energy_prices) = 0
+  OR day <= (SELECT max(price_date) FROM {VIEWS}.current_energy_prices WHERE price IS NOT NULL)"""
 
 
 def _view(name: str, body: str) -> str:

@@ -107,8 +107,10 @@ function sortBy(name) {
 
 const rank = (row) => (KINDS.indexOf(row.location_type) + KINDS.length + 1) % (KINDS.length + 1);
 const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const length = (row) => Date.parse(row.interval_end) - Date.parse(row.interval_start);
+// The desk's own order: hubs and zones first, and of a market the shortest intervals, which are the live ones.
 const byPlace = (a, b) =>
-  rank(a) - rank(b) || text(a.market, b.market) || text(a.market_run, b.market_run) || text(a.location, b.location);
+  rank(a) - rank(b) || text(a.market, b.market) || length(a) - length(b) || text(a.market_run, b.market_run) || text(a.location, b.location);
 const ORDERS = {
   place: byPlace,
   market: (a, b) => text(a.market, b.market) || text(a.market_run, b.market_run) || byPlace(a, b),

@@ -120,7 +120,8 @@ function trace(bars) {
   };
   // A bar of one price has no body to draw: a stepped line says the same and can be read.
   if (bars.every((bar) => bar.count <= 1)) {
-    return { ...common, type: "scatter", mode: "lines", y: bars.map((bar) => bar.close), line: { color: color("--accent"), width: 1.8, shape: "hv" } };
+    const last = bars.at(-1);
+    return { ...common, type: "scatter", mode: "lines", x: [...common.x, last.bar_end.replace("Z", "")], y: [...bars.map((bar) => bar.close), last.close], line: { color: color("--accent"), width: 1.8, shape: "hv" } };
   }
   const side = (name, filled) => ({ line: { color: color(name), width: 1.3 }, fillcolor: filled ? color(name) : color("--panel") });
   return {
