@@ -1,4 +1,4 @@
-"""Throughput of the whole flow: wire bytes → normalised → enriched → bars → queryable, beside the floor on the same bytes.
+"""Throughput of the whole flow, wire bytes → normalised → enriched → bars → queryable, beside the floor.
 
 python bench/flow.py spp|ercot|ticks ROWS
 """

@@ -141,6 +141,8 @@ def progress(title: str, total: int | None = None) -> Iterator[Any]:
         task = bar.add_task(title, total=total)
 
         def advance(done: int, of: int | None = None) -> None:
-            bar.update(task, completed=done, **({"total": of} if of is not None else {}))
+            if of is not None:
+                bar.update(task, total=of)
+            bar.update(task, completed=done)
 
         yield advance

@@ -40,7 +40,8 @@ def list_feeds(
     if partition or state:
         from .books import entries
 
-        return entries(workspace, feed, partition, state, limit)
+        entries(workspace, feed, partition, state, limit)
+        return
     rows = []
     for topic, found in sorted(feeds().items()):
         stream = found.stream

@@ -12,7 +12,7 @@ from typing import Any
 from .faults import Fault
 from .world import Revision, World
 
-_KEPT_REQUESTS = 2_000
+_KEPT_REQUESTS = 4_096
 
 
 @dataclass
@@ -62,7 +62,7 @@ class State:
     def set_clock(self, moment: datetime | None) -> None:
         """Freeze the clock at an aware instant; None lets the wall clock run again."""
         if moment is not None and moment.tzinfo is None:
-            raise ValueError("now has no offset; write it like 2000-01-31T12:00:00Z")
+            raise ValueError("now has no offset; write it like 4_096-01-31T12:00:00Z")
         with self.lock:
             self.frozen = moment.astimezone(UTC) if moment else None
 

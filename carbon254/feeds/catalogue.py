@@ -59,8 +59,8 @@ class Feed:
 
 @cache
 def _packages() -> tuple[str, ...]:
-    here = files(__package__)
-    ours = sorted(f"{__package__}.{entry.name}" for entry in here.iterdir() if (entry / "feed.toml").is_file())
+    here = files("carbon254.feeds")
+    ours = sorted(f"carbon254.feeds.{entry.name}" for entry in here.iterdir() if (entry / "feed.toml").is_file())
     theirs = sorted(point.value for point in entry_points(group="carbon254.feeds"))
     return (*ours, *theirs)
 

@@ -101,6 +101,10 @@ class Fetcher:
                 answer = self._answer(response, public, provider)
         except httpx.TooManyRedirects as error:
             raise FetchFailed(f"{public} redirects without end") from error
+        except NotPublished:
+            # The provider answered as it should: there is nothing there yet.
+            self._budget.note(host, True, self._clock.now().timestamp(), _BREAKER_FAILURES)
+            raise
         except (httpx.TransportError, TransientError) as error:
             self._budget.note(host, False, self._clock.now().timestamp(), _BREAKER_FAILURES)
             if isinstance(error, TransientError):

@@ -73,7 +73,7 @@ def _column(row: Mapping[str, str]) -> Column:
 @cache
 def catalogue() -> Mapping[str, Dataset]:
     """Every dataset by name, in the order of `datasets.toml`."""
-    folder = files(__package__) / "datasets"
+    folder = files("carbon254.model") / "datasets"
     described = tomllib.loads((folder / "datasets.toml").read_text("utf-8"))
     found = {}
     for name, facts in described.items():

@@ -93,7 +93,8 @@ def known(frame: pl.DataFrame, stream: Stream, arrival: Arrival, seen: Seen) -> 
         due(frame, stream).alias("_due"),
         _seen_before(frame, arrival, seen).alias("_seen"),
     )
-    live = (received <= pl.col("_due") + window) | pl.col("_seen")
+    prompt = pl.col("_due") + window >= received
+    live = prompt | pl.col("_seen")
     stated = pl.col("published_at").is_not_null()
     basis = pl.when(live).then(pl.lit("received")).when(stated).then(pl.lit("published")).otherwise(pl.lit("assumed"))
     at = (
@@ -103,7 +104,7 @@ def known(frame: pl.DataFrame, stream: Stream, arrival: Arrival, seen: Seen) -> 
         .then(pl.min_horizontal("published_at", received))
         .otherwise(pl.min_horizontal("_due", received))
     )
-    late = (received <= pl.col("_due") + window) & (received > pl.col("_due") + stream.slo) & ~pl.col("_seen")
+    late = prompt & (pl.col("_due") + stream.slo < received) & ~pl.col("_seen")
     flags = (
         pl.when(~live & ~stated).then(Flag.ASSUMED_KNOWN_AT.value).otherwise(0)
         | pl.when(late).then(Flag.LATE.value).otherwise(0)

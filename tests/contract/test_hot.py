@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pyarrow as pa
 import pytest
+from given_rows import HOUR, T0, benchmark, opened, price, prices, shaped, tick
 
 from carbon254.errors import QueryRefused, WorkspaceError
 from carbon254.model import catalogue, dataset
 from carbon254.model.arrow import conform
 from carbon254.stores.hot import HotStore, Limits, open_hot
-
-from given_rows import HOUR, T0, benchmark, opened, price, prices, shaped, tick
 
 
 @pytest.fixture
@@ -76,7 +75,14 @@ def test_history_leaves_out_what_says_the_same_and_keeps_what_came_back(hot: Hot
     ]  # fmt: skip
     hot.insert("interval_prices", prices(*versions), "a")
     kept = rows(hot, "SELECT lmp, congestion, revision FROM interval_prices ORDER BY known_at, revision")
-    assert kept == [(20.0, None, 0), (25.0, None, 0), (20.0, None, 0), (None, None, 0), (None, 20.0, 0), (None, 20.0, 1)]
+    assert kept == [
+        (20.0, None, 0),
+        (25.0, None, 0),
+        (20.0, None, 0),
+        (None, None, 0),
+        (None, 20.0, 0),
+        (None, 20.0, 1),
+    ]
     assert hot.count("interval_prices") == 7
     assert rows(hot, "SELECT lmp, congestion, revision FROM current_prices") == [(None, 20.0, 1)]
 
@@ -133,9 +139,21 @@ def test_the_newest_build_of_a_bar_stands(hot: HotStore) -> None:
     def bar(build: int, close: float) -> pa.Table:
         frame = pl.DataFrame(
             {
-                **{"market": "SPP", "product": "energy", "market_run": "RTBM", "location": "A", "location_id": "A"},
-                **{"width": "1h", "bar_start": T0, "bar_end": T0 + HOUR, "close": close, "weight": 3600.0},
-                **{"count": 12, "expected": 12, "flags": 0, "build": build, "batch_id": str(build)},
+                "market": "SPP",
+                "product": "energy",
+                "market_run": "RTBM",
+                "location": "A",
+                "location_id": "A",
+                "width": "1h",
+                "bar_start": T0,
+                "bar_end": T0 + HOUR,
+                "close": close,
+                "weight": 3600.0,
+                "count": 12,
+                "expected": 12,
+                "flags": 0,
+                "build": build,
+                "batch_id": str(build),
             }
         )
         return conform(frame, dataset("ohlc_bars"))
@@ -166,7 +184,7 @@ def test_replacing_a_span_touches_one_feed_and_may_be_repeated(hot: HotStore) ->
     hot.replace_span("interval_prices", "iso.rt.lmp.spp", T0 - HOUR, T0 + 2 * HOUR, None)
     assert rows(hot, "SELECT location FROM interval_prices") == [("OTHER",)]
     with pytest.raises(ValueError, match="zone-aware"):
-        hot.replace_span("interval_prices", "f", datetime(2025, 1, 1), datetime(2025, 1, 2), None)  # noqa: DTZ001
+        hot.replace_span("interval_prices", "f", datetime(2025, 1, 1), datetime(2025, 1, 2), None)
 
 
 def test_energy_prices_has_one_benchmark_a_commodity_and_day(hot: HotStore) -> None:
@@ -179,7 +197,9 @@ def test_energy_prices_has_one_benchmark_a_commodity_and_day(hot: HotStore) -> N
         benchmark("natural_gas", "RNGWHHD", day, 2.5, unit="USD/MMBtu", location="Henry Hub, LA"),
     ]
     hot.insert("energy_prices", shaped("energy_prices", given), "a")
-    found = rows(hot, "SELECT commodity, benchmark, price_date, price FROM energy_prices ORDER BY price_date, commodity")
+    found = rows(
+        hot, "SELECT commodity, benchmark, price_date, price FROM energy_prices ORDER BY price_date, commodity"
+    )
     assert found == [
         ("crude_oil", "RWTC", day, 70.0),
         ("natural_gas", "RNGWHHD", day, 2.5),
@@ -209,8 +229,8 @@ def test_readers_and_a_writer_at_once(hot: HotStore) -> None:
     def read(place: str) -> None:
         try:
             for n in range(15):
-                found = rows(hot, f"SELECT location_id, count() >= 1 FROM interval_prices WHERE location_id = '{place}' "
-                                  "GROUP BY location_id")  # fmt: skip
+                found = rows(hot, f"SELECT location_id, count() > 0 FROM interval_prices "
+                                  f"WHERE location_id = '{place}' GROUP BY location_id")  # fmt: skip
                 assert found == [(place, 1)], found
                 if n % 5 == 0:
                     with pytest.raises(QueryRefused):
@@ -248,7 +268,10 @@ def test_a_new_descriptive_column_is_added_and_a_new_key_refused(hot: HotStore) 
     hot.command("ALTER TABLE store.interval_prices DROP COLUMN region")
     hot.ensure()
     hot.insert("interval_prices", prices(price("B")), "b")
-    assert rows(hot, "SELECT location, region FROM interval_prices ORDER BY location") == [("B", "SPP"), ("NORTH_HUB", "")]
+    assert rows(hot, "SELECT location, region FROM interval_prices ORDER BY location") == [
+        ("B", "SPP"),
+        ("NORTH_HUB", ""),
+    ]
     hot.command("ALTER TABLE store.interval_prices ADD COLUMN nonsense UInt8")
     with pytest.raises(WorkspaceError, match=r"nonsense.*feeds replay"):
         hot.ensure()

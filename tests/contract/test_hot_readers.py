@@ -37,11 +37,26 @@ def hot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HotStore]:
 def forecast(day: date) -> dict[str, object]:
     start = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     row = price(start=start)
-    kept = ("known_at", "known_basis", "revision", "received_at", "flags", "feed", "payload", "batch_id", "published_at")
+    kept = (
+        "known_at",
+        "known_basis",
+        "revision",
+        "received_at",
+        "flags",
+        "feed",
+        "payload",
+        "batch_id",
+        "published_at",
+    )
     return {
         **{name: row[name] for name in kept},
-        **{"source": "NWS", "location": "Houston", "forecast_time": start, "issued_at": T0, "temperature": 20.0},
-        **{"forecast_end": start + timedelta(hours=1), "precipitation_probability": 10.0},
+        "source": "NWS",
+        "location": "Houston",
+        "forecast_time": start,
+        "issued_at": T0,
+        "temperature": 20.0,
+        "forecast_end": start + timedelta(hours=1),
+        "precipitation_probability": 10.0,
     }
 
 
@@ -57,7 +72,10 @@ def test_the_stated_queries_run_unchanged(hot: HotStore, name: str) -> None:
     if not file.exists():
         pytest.skip("../shared/queries is absent")
     found = hot.query(file.read_text())
-    assert found.num_rows == {"latest_prices": 3, "oil_gas_correlation": 1, "volatility_30d": 3, "weather_impact": 15}[name]
+    assert (
+        found.num_rows
+        == {"latest_prices": 3, "oil_gas_correlation": 1, "volatility_30d": 3, "weather_impact": 15}[name]
+    )
     assert not any(column.null_count for column in found.columns)
     if name == "volatility_30d":
         order = found["volatility"].to_pylist()
@@ -88,7 +106,7 @@ def test_the_catalogue_can_be_seen(hot: HotStore) -> None:
     assert "value_hash" not in hot.query("DESCRIBE TABLE interval_prices")["name"].to_pylist()
     assert hot.query("EXPLAIN SELECT * FROM energy_prices").num_rows > 1
     assert hot.query("SHOW CREATE TABLE current_prices").num_rows == 1
-    assert hot.query("SELECT count() AS n FROM system.one, numbers(3)")["n"].to_pylist() == [3]
+    assert hot.query("SELECT count() AS n FROM system.one AS a, numbers(3) AS b")["n"].to_pylist() == [3]
 
 
 def test_answers_are_typed(hot: HotStore) -> None:
@@ -175,7 +193,7 @@ REFUSED = {
     "SELECT nosuch FROM interval_prices": "DESCRIBE TABLE",
     "SELECT 1 FROM nosuch": "SHOW TABLES",
     "SELECT FROM WHERE": "dialect",
-    "SELECT throwIf(number = 90000) FROM numbers(100000)": "non-zero",
+    "SELECT throwIf(number = 500) FROM numbers(900)": "non-zero",
 }  # fmt: skip
 
 
@@ -192,7 +210,10 @@ def test_anything_else_is_refused_with_its_reason(hot: HotStore, sql: str) -> No
     ("sql", "reason"),
     [
         ("SELECT sum(sipHash64(number)) FROM numbers(1000000000000)", "higher time limit"),
-        ("SELECT count() FROM (SELECT 1 UNION ALL (SELECT sum(number) FROM numbers(1000000000000)))", "higher time limit"),
+        (
+            "SELECT count() FROM (SELECT 1 UNION ALL (SELECT sum(number) FROM numbers(1000000000000)))",
+            "higher time limit",
+        ),
         ("SELECT groupArray(number) FROM numbers(1000000000)", "higher memory limit"),
         ("SELECT number FROM numbers(100000)", "add LIMIT"),
     ],

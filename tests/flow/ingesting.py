@@ -1,6 +1,6 @@
 """A process that takes emulated market days through the whole flow: what the kill test kills.
 
-    python -m flow.ingesting WORKSPACE EMULATOR_URL MARKET_DAY
+python -m flow.ingesting WORKSPACE EMULATOR_URL MARKET_DAY
 """
 
 from __future__ import annotations

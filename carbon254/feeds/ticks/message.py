@@ -67,7 +67,10 @@ def _plain(entry: Mapping[str, Any], line: int) -> Message:
             _text(entry, "event_id", required=False),
             _whole(entry, "sequence"),
             _text(entry, "market", required=False),
-            *(_number(entry, name) for name in ("price", "quantity", "bid", "ask")),
+            _number(entry, "price"),
+            _number(entry, "quantity"),
+            _number(entry, "bid"),
+            _number(entry, "ask"),
             line,
             no_offset,
         )
@@ -87,7 +90,10 @@ def _enveloped(entry: Mapping[str, Any], line: int) -> Message:
             _text(envelope, "event_id", required=False),
             _whole(raw, "sequence"),
             _text(payload, "market", required=False),
-            *(_number(raw, name) for name in ("price", "volume", "bid", "ask")),
+            _number(raw, "price"),
+            _number(raw, "volume"),
+            _number(raw, "bid"),
+            _number(raw, "ask"),
             line,
             no_offset,
         )

@@ -1,8 +1,8 @@
 """What readers see in `commodity_data`: collapsed histories, current rows, and one benchmark a commodity and day.
 
 A history view leaves out a row that says the same as the one before it: equal values and revision, in the order in
-which they became known, whatever the basis. Windows are cut by the whole key, so that a filter on key columns reaches the
-table.
+which they became known, whatever the basis. Windows are cut by the whole key, so that a filter on key columns
+reaches the table.
 """
 
 from __future__ import annotations

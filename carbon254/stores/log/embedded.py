@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import apsw
 import orjson
@@ -178,8 +179,10 @@ class EmbeddedLog:
             )
             if not rows:
                 return
-            yield from (_record(row) for row in rows)
-            after = rows[-1][0]
+            for row in rows:
+                record = _record(row)
+                after = record.offset
+                yield record
 
     def offsets(self, consumer: str) -> dict[str, int]:
         """The consumer's committed offset of each topic."""
@@ -189,10 +192,7 @@ class EmbeddedLog:
         """Records that the consumer has yet to carry."""
         done = self.offsets(consumer)
         query = "SELECT count(*) FROM records WHERE topic = ? AND offset > ?"
-        return sum(
-            int(self._reader().execute(query, (topic, done.get(topic, 0))).fetchone()[0])
-            for topic in self._names(prefix)
-        )
+        return sum(_scalar(self._reader(), query, (topic, done.get(topic, 0))) for topic in self._names(prefix))
 
     def end_offset(self) -> int:
         """The highest offset ever given; 0 for an empty log."""
@@ -224,7 +224,7 @@ class EmbeddedLog:
     def count_letters(self, topic: str | None = None, status: str | None = None) -> int:
         """How many letters there are."""
         where, values = _letter_filter(topic, status)
-        return int(self._reader().execute(f"SELECT count(*) FROM letters {where}", values).fetchone()[0])
+        return _scalar(self._reader(), f"SELECT count(*) FROM letters {where}", values)
 
     def trim(self, prefix: str, consumers: Sequence[str], before: datetime) -> int:
         """Delete records of `prefix` that all `consumers` carried and that are older than `before`; how many."""
@@ -267,7 +267,7 @@ class EmbeddedLog:
         query = "SELECT min(topic) FROM records WHERE topic >= ? AND topic < ?"
         upper = prefix + "\U0010ffff"
         while True:
-            name = self._reader().execute(query, (after, upper)).fetchone()[0]
+            name = _scalar(self._reader(), query, (after, upper))
             if name is None:
                 return found
             found.append(name)
@@ -296,6 +296,11 @@ def _connect(path: Path) -> apsw.Connection:
     return connection
 
 
+def _scalar(db: apsw.Connection, query: str, values: Sequence[str | int]) -> Any:
+    """The one value of a query that always has one."""
+    return next(iter(db.execute(query, tuple(values))))[0]
+
+
 def _state(db: apsw.Connection, scope: str, key: str) -> bytes | None:
     row = db.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key)).fetchone()
     return row[0] if row else None
@@ -315,5 +320,6 @@ def _letter_filter(topic: str | None, status: str | None) -> tuple[str, tuple[st
 
 
 def _letter(row: tuple) -> Letter:
-    line = None if row[3] == _WHOLE_PAYLOAD else row[3]
-    return Letter(*row[:3], line, *row[4:8], datetime.fromisoformat(row[8]), *row[9:])
+    named = dict(zip(_LETTER.split(", "), row, strict=True))
+    line = None if named["line"] == _WHOLE_PAYLOAD else named["line"]
+    return Letter(**{**named, "line": line, "received_at": datetime.fromisoformat(named["received_at"])})
