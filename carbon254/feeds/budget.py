@@ -57,43 +57,12 @@ class FileBudget:
         """
         with self._lock:
             # One statement, so that no other process can come in between reading and taking.
-            row = next(
-                self._db.execute(
-                    "INSERT INTO buckets VALUES (?1, ?2 + ?3) ON CONFLICT (host) DO UPDATE "
-                    "SET next_at = max(next_at, ?2) + ?3 RETURNING next_at",
-                    (host, now_s - (burst - 1) * min_interval_s, min_interval_s),
-                )
-            )
-        return max(0.0, float(row[0]) - min_interval_s - now_s)
-
-    def pause(self, host: str, until_s: float) -> None: ...
-    def validators(self, url: str) -> Validators: ...
-    def remember(self, url: str, validators: Validators) -> None: ...
-    def failures(self, host: str) -> tuple[int, float | None]: ...
-    def note(self, host: str, ok: bool, now_s: float, threshold: int) -> None: ...
-
-
-class FileBudget:
-    """The budget in one SQLite file."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._db = apsw.Connection(str(path))
-        self._db.set_busy_timeout(_BUSY_MS)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(_SCHEMA)
-
-    def take(self, host: str, min_interval_s: float, burst: int, now_s: float) -> float:
-        """Take a token; the seconds to wait before using it.
-
-        `next_at` is when the bucket will hold one token more than now; it runs `burst` intervals ahead at most.
-        """
-        with self._lock, self._db:
-            self._db.execute("INSERT INTO buckets VALUES (?, ?) ON CONFLICT DO NOTHING", (host, 0.0))
-            (next_at,) = next(self._db.execute("SELECT next_at FROM buckets WHERE host = ?", (host,)))
-            start = max(float(next_at), now_s - (burst - 1) * min_interval_s)
-            self._db.execute("UPDATE buckets SET next_at = ? WHERE host = ?", (start + min_interval_s, host))
-        return max(0.0, start - now_s)
+            taken = self._db.execute(
+                "INSERT INTO buckets VALUES (?1, ?2 + ?3) ON CONFLICT (host) DO UPDATE "
+                "SET next_at = max(next_at, ?2) + ?3 RETURNING next_at",
+                (host, now_s - (burst - 1) * min_interval_s, min_interval_s),
+            ).fetchall()
+        return max(0.0, taken[0][0] - min_interval_s - now_s)
 
     def pause(self, host: str, until_s: float) -> None:
         """No call before `until_s`: the provider said so."""
