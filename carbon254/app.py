@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
@@ -100,15 +102,25 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
     cache, metrics, known = LatestPrices(), Metrics(), sources()
     normaliser = Normaliser(log, raw, known)
     barmaker = Barmaker(log, hot, known)
+    inbox = Inbox(raw, log)
     pipeline = Pipeline(
         log=log,
-        inbox=Inbox(raw, log),
+        inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known),
         rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker),
+        housekeeper=Housekeeper(
+            log,
+            ledger,
+            inbox,
+            clock,
+            workspace.size,
+            timedelta(days=settings.log_retention_days),
+            int(settings.disk_budget_gb * 1e9),
+        ),
     )
-    runner = Runner(log, pipeline.steps(), metrics, _PAUSES)
+    runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled)
     return Node(settings, workspace, clock, raw, log, ledger, hot, lake, cache, metrics, pipeline, runner)

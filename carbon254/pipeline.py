@@ -15,6 +15,7 @@ from datetime import datetime
 
 import carbon254
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser, Source
 from carbon254.engine.projector import Projector
@@ -50,6 +51,7 @@ class Pipeline:
     barmaker: Barmaker
     lakekeeper: Lakekeeper
     rebuilder: Rebuilder
+    housekeeper: Housekeeper
 
     def steps(self) -> dict[str, Callable[[], int]]:
         """The consumers by name, in the order of the flow."""
@@ -58,6 +60,7 @@ class Pipeline:
             "project": self.projector.step,
             "bars": self.barmaker.step,
             "lake": self.lakekeeper.step,
+            "housekeeping": self.housekeeper.step,
         }
 
     def fetch(self, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Fetched]:

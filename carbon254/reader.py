@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 import httpx2 as httpx
@@ -154,10 +154,9 @@ def open_reader(workspace: str | Path) -> Reader:
     if running:
         return Reader(RemoteEngine(running.url))
     from carbon254.app import open_node
-    from carbon254.settings import Settings
+    from carbon254.settings import load_settings
 
-    settings: dict[str, Any] = {"workspace": folder.root}
-    return Reader(LocalEngine(open_node(Settings(**settings), secrets={})))
+    return Reader(LocalEngine(open_node(load_settings(workspace=folder.root), secrets={})))
 
 
 def instant(value: str | date | datetime, zone: str = "UTC") -> datetime:

@@ -6,8 +6,9 @@ The eight `DATA_PROC_…` names that deployments around us already use are accep
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carbon254.errors import SettingsError
@@ -30,7 +31,9 @@ class Settings(BaseSettings):
         "info", validation_alias=_also("log_level", "DATA_PROC_LOG_LEVEL"), description="debug, info, warning, error"
     )
     trace_enabled: bool = Field(
-        False, validation_alias=_also("trace_enabled", "DATA_PROC_TRACE_ENABLED"), description="Log every step's time"
+        False,
+        validation_alias=_also("trace_enabled", "DATA_PROC_TRACE_ENABLED"),
+        description="Log how long each consumer's step took",
     )
     host: str = Field("127.0.0.1", description="Address the node listens on; only loopback needs no key")
     port: int = Field(8254, description="Port the node listens on; 0 takes a free one")
@@ -49,7 +52,9 @@ class Settings(BaseSettings):
         "", validation_alias=_also("kafka_bootstrap", "DATA_PROC_KAFKA_BOOTSTRAP"), description="Not available yet"
     )
     consumer_group: str = Field(
-        "c254", validation_alias=_also("consumer_group", "DATA_PROC_CONSUMER_GROUP"), description="Consumer name prefix"
+        "c254",
+        validation_alias=_also("consumer_group", "DATA_PROC_CONSUMER_GROUP"),
+        description="Kafka consumer group; without Kafka it has no effect",
     )
     redis_url: str = Field(
         "", validation_alias=_also("redis_url", "DATA_PROC_REDIS_URL"), description="Not available yet"
@@ -75,3 +80,12 @@ class Settings(BaseSettings):
         for name, value in (("C254_KAFKA_BOOTSTRAP", self.kafka_bootstrap), ("C254_REDIS_URL", self.redis_url)):
             if value:
                 raise SettingsError(f"{name} is set, and this version has only the embedded one; unset {name}")
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment, with what is given instead. Raises SettingsError naming the variable."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"C254_{str(first['loc'][0]).upper()}: {first['msg']}") from error

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.core import TyperGroup
 
-from carbon254.errors import Carbon254Error, SettingsError
+from carbon254.errors import Carbon254Error, WorkspaceError
 
 if TYPE_CHECKING:
     from carbon254.settings import Settings
@@ -63,16 +63,17 @@ def fail(message: str, code: int = 1) -> None:
 
 def settings_of(workspace: Path, **changes: Any) -> Settings:
     """Settings from the environment, with what the command line says instead."""
-    from pydantic import ValidationError
-
-    from carbon254.settings import Settings
+    from carbon254.settings import load_settings
 
     given = {name: value for name, value in changes.items() if value not in (None, "")}
-    try:
-        return Settings(workspace=workspace, **given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsError(f"C254_{str(first['loc'][0]).upper()}: {first['msg']}") from error
+    return load_settings(workspace=workspace, **given)
+
+
+def existing(workspace: Path) -> Path:
+    """The folder, if it is a workspace. Raises WorkspaceError: only commands that bring data in make a new one."""
+    if not (workspace / "workspace.json").exists():
+        raise WorkspaceError(f"there is no workspace at {workspace.resolve()}; make one with: c254 demo")
+    return workspace
 
 
 def secrets() -> dict[str, str]:
@@ -123,6 +124,14 @@ def moment(text: str, zone: str) -> datetime:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a time; write 2025-07-01, 2025-07-01T14:00Z or now") from None
     return (found if found.tzinfo else found.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+
+
+def market_day(text: str) -> date:
+    """A market day from its ISO date. Raises BadParameter with an example."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a market day; write one like 2025-07-01") from None
 
 
 def zone_of(name: str) -> ZoneInfo:

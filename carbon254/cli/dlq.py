@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carbon254.errors import WorkspaceError
+
 from .console import DEFAULT_WORKSPACE, House, Workspace, err, out, show
+
+if TYPE_CHECKING:
+    from carbon254.stores.log import Letter, Log
 
 app = typer.Typer(
     cls=House,
@@ -48,16 +53,12 @@ def show_letter(
 
     Example: `c254 dlq show 3`
     """
-    from carbon254.errors import WorkspaceError
     from carbon254.stores.raw import open_raw
 
     from .books import books
 
     with books(workspace) as (_, log):
-        try:
-            letter = log.letter(number)
-        except KeyError as error:
-            raise WorkspaceError(str(error.args[0])) from None
+        letter = _letter(log, number)
     facts = {
         name: getattr(letter, name) for name in ("topic", "line", "reason", "stage", "parser", "status", "payload")
     }
@@ -75,7 +76,7 @@ def reprocess(
     feed: FeedId = "",
     everything: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
     corrected: Annotated[
-        Path | None, typer.Option("--with", help="An edited copy of the payload.", exists=True)
+        Path | None, typer.Option("--with", help="An edited copy of the payload.", exists=True, dir_okay=False)
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
@@ -86,13 +87,13 @@ def reprocess(
     """
     from carbon254.app import open_node
 
-    from .console import secrets, settings_of
+    from .console import existing, secrets, settings_of
 
     if not (number or feed or everything):
         raise typer.BadParameter("name letters with --id, --feed or --all")
-    with open_node(settings_of(workspace), secrets()) as node:
+    with open_node(settings_of(existing(workspace)), secrets()) as node:
         node.runner.drain()
-        letters = [node.log.letter(one) for one in number] if number else []
+        letters = [_letter(node.log, one) for one in number] if number else []
         letters = letters or node.log.letters(f"dlq.{feed}" if feed else None, "open", limit=1_000_000)
         if corrected:
             resolved, left = node.pipeline.correct(letters, corrected.read_bytes(), corrected.name, node.clock.now())
@@ -100,3 +101,11 @@ def reprocess(
             resolved, left = node.pipeline.reprocess(letters, "present parser")
         node.runner.drain()
     err.print(f"{resolved:,} letters resolved, {left:,} still open", highlight=False)
+
+
+def _letter(log: Log, number: int) -> Letter:
+    """The letter with this id. Raises WorkspaceError where there is none."""
+    try:
+        return log.letter(number)
+    except KeyError as error:
+        raise WorkspaceError(str(error.args[0])) from None

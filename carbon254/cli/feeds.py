@@ -10,7 +10,21 @@ import typer
 
 from carbon254.errors import PayloadRefused, UnknownFeed
 
-from .console import DEFAULT_WORKSPACE, AsJson, EmulatorUrl, House, Workspace, Zone, err, fail, moment, progress, show
+from .console import (
+    DEFAULT_WORKSPACE,
+    AsJson,
+    EmulatorUrl,
+    House,
+    Workspace,
+    Zone,
+    err,
+    existing,
+    fail,
+    market_day,
+    moment,
+    progress,
+    show,
+)
 
 app = typer.Typer(
     cls=House,
@@ -56,7 +70,9 @@ def list_feeds(
 
 @app.command()
 def parse(
-    files: Annotated[list[Path], typer.Argument(help="Files as the provider publishes them.", exists=True)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files as the provider publishes them.", exists=True, dir_okay=False)
+    ],
     feed: FeedId = "",
     form: Annotated[str, typer.Option("--format", help="csv, json (one object a line) or arrow (a stream).")] = "csv",
     tz: Zone = "UTC",
@@ -73,21 +89,20 @@ def parse(
         raise typer.BadParameter("--format is csv, json or arrow")
     if tz != "market":
         zone_of(tz)
-    rejected, printer = 0, None
+    rejected, printer = 0, Printer(form)
     for path in files:
         data = path.read_bytes()
         try:
             chosen = choose(path.name, data, feed or None)
-            printer = printer or Printer(form, tz, chosen.stream.clock)
+            zone = chosen.stream.clock if tz == "market" else tz
             for frame, rejects in batches(chosen, path.name, data):
-                printer.write(frame)
+                printer.write(frame, zone)
                 for line, reason, raw in rejects:
                     typer.echo(f"{path.name}: line {line}: {reason}" + (f" | {raw}" if raw else ""), err=True)
                 rejected += len(rejects)
         except (PayloadRefused, UnknownFeed) as refusal:
             fail(f"{path.name}: {refusal}".replace(f"{path.name}: {path.name}", path.name), code=2)
-    if printer:
-        printer.close()
+    printer.close()
     if rejected:
         raise typer.Exit(3)
 
@@ -97,7 +112,9 @@ def run(
     feed: FeedId,
     start: Annotated[str, typer.Option("--from", help="First interval: a date (market day), ISO time or now.")] = "",
     end: Annotated[str, typer.Option("--to", help="End, not included; a date, ISO time or now.")] = "",
-    file: Annotated[list[Path] | None, typer.Option(help="Take these files instead of fetching.", exists=True)] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option(help="Take these files instead of fetching.", exists=True, dir_okay=False)
+    ] = None,
     location: Annotated[list[str] | None, typer.Option(help="Only these places, where the provider can.")] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     emulator_url: EmulatorUrl = "",
@@ -167,8 +184,6 @@ def replay(
 
     Example: `c254 feeds replay --feed iso.rt.lmp.caiso --from 2025-07-01T00:00Z --to now`
     """
-    from datetime import date
-
     from carbon254.calendars import market_day_span
     from carbon254.feeds import feed as find
 
@@ -179,9 +194,9 @@ def replay(
         raise typer.BadParameter("name what to rebuild with --from, --partition or --arrived-from")
     from carbon254.app import open_node
 
-    with open_node(settings_of(workspace), secrets()) as node, progress(f"replaying {feed}") as advance:
+    with open_node(settings_of(existing(workspace)), secrets()) as node, progress(f"replaying {feed}") as advance:
         if partition:
-            low, high = market_day_span(date.fromisoformat(partition), clock)
+            low, high = market_day_span(market_day(partition), clock)
         elif arrived_from:
             span = node.pipeline.rebuilder.arrived(feed, moment(arrived_from, clock), moment(arrived_to, clock))
             if span is None:

@@ -46,26 +46,33 @@ def shape(frame: pl.DataFrame, feed: Feed) -> pl.DataFrame:
 class Printer:
     """Writes frames to standard output in one format; the first frame brings the header."""
 
-    def __init__(self, form: str, zone: str, market_clock: str) -> None:
-        self._form, self._zone = form, market_clock if zone == "market" else zone
+    def __init__(self, form: str) -> None:
+        self._form = form
         self._writer: Any = None
-        self._started = False
+        self._schema: pa.Schema | None = None
+        self._columns: list[str] = []
 
-    def write(self, frame: pl.DataFrame) -> None:
-        """Write one batch."""
-        frame = told_in(frame, self._zone)
+    def write(self, frame: pl.DataFrame, zone: str) -> None:
+        """Write one batch, its times told in `zone`. Raises PayloadRefused where its columns are not the first one's.
+
+        An Arrow stream has one schema: its times stay in the zone of the first batch.
+        """
+        if self._columns and frame.columns != self._columns:
+            raise PayloadRefused("its columns are not those of the files before it; print it by itself")
+        frame = told_in(frame, zone)
         if self._form == "arrow":
-            table = frame.to_arrow()
-            if self._writer is None:
-                self._writer = pa.ipc.new_stream(sys.stdout.buffer, table.schema)
-            self._writer.write_table(table)
-            return
-        plain = as_text(frame)
-        if self._form == "csv":
-            sys.stdout.write(plain.write_csv(include_header=not self._started))
-        elif plain.height:
-            sys.stdout.write(plain.write_ndjson())
-        self._started = True
+            self._stream(frame.to_arrow())
+        elif self._form == "csv":
+            sys.stdout.write(as_text(frame).write_csv(include_header=not self._columns))
+        elif frame.height:
+            sys.stdout.write(as_text(frame).write_ndjson())
+        self._columns = frame.columns
+
+    def _stream(self, table: pa.Table) -> None:
+        if self._schema is None:
+            self._schema = table.schema
+            self._writer = pa.ipc.new_stream(sys.stdout.buffer, table.schema)
+        self._writer.write_table(table.cast(self._schema))
 
     def close(self) -> None:
         """Finish the stream."""
@@ -95,7 +102,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
 def choose(name: str, data: bytes, topic: str | None) -> Feed:
     """The feed a file belongs to: the one named, else the one candidate that understands it.
 
-    Raises PayloadRefused listing the candidates where none or several do.
+    Where several do, a feed whose own market run is the file's comes before those that merely take it too. Raises PayloadRefused listing the candidates where none or several do.
     """
     from carbon254.feeds import candidates, feed
 
@@ -104,18 +111,23 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
     found = candidates(name, data)
     if not found:
         raise PayloadRefused(f"{name}: no feed knows this file; name one with --feed (see: c254 feeds list)")
-    understood = [topic for topic in found if _understands(topic, name, data)] if len(found) > 1 else found
+    if len(found) == 1:
+        return feed(found[0])
+    runs = {topic: run for topic in found if (run := _run_of(topic, name, data)) is not None}
+    own = [topic for topic, run in runs.items() if run == feed(topic).stream.market_run]
+    understood = own if len(own) == 1 else list(runs)
     if len(understood) != 1:
         named = ", ".join(understood or found)
         raise PayloadRefused(f"{name}: it may belong to {named}; name one with --feed")
     return feed(understood[0])
 
 
-def _understands(topic: str, name: str, data: bytes) -> bool:
+def _run_of(topic: str, name: str, data: bytes) -> str | None:
+    """The market run of a file's first row as this feed reads it, empty where it has none; None if it cannot."""
     from carbon254.feeds import feed
 
     try:
-        next(batches(feed(topic), name, data), None)
+        frame, _ = next(batches(feed(topic), name, data), (pl.DataFrame(), []))
     except PayloadRefused:
-        return False
-    return True
+        return None
+    return frame["market_run"][0] if "market_run" in frame.columns and frame.height else ""

@@ -69,9 +69,8 @@ class Desk:
         return None
 
     def counts(self, feed: str) -> tuple[int, int]:
-        """(rows normalised, letters) of a feed so far."""
-        rows = sum(record.headers["rows"] for record in self.log.scan(f"rows.{feed}"))
-        return rows, self.log.count_letters(f"dlq.{feed}")
+        """(end of the log, letters of the feed): where counting starts."""
+        return self.log.end_offset(), self.log.count_letters(f"dlq.{feed}")
 
 
 @contextmanager
@@ -118,9 +117,9 @@ def from_provider(desk: Desk, feed: str, start: datetime, end: datetime, locatio
 
 def settle(desk: Desk, result: Result) -> Result:
     """Count the rows and letters that came of it."""
-    rows, letters = desk.counts(result.feed)
-    rows0, letters0 = desk.before[result.feed]
-    result.rows, result.rejected = rows - rows0, letters - letters0
+    after, letters = desk.before[result.feed]
+    result.rows = sum(record.headers["rows"] for record in desk.log.scan(f"rows.{result.feed}", after))
+    result.rejected = desk.log.count_letters(f"dlq.{result.feed}") - letters
     return result
 
 

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, Zone, err, fail, out, show
+from .console import DEFAULT_WORKSPACE, AsJson, Workspace, Zone, err, fail, out, show, zone_of
 
 
 def sql(
     query: Annotated[str, typer.Argument(help="One read-only statement; standard input where it is missing.")] = "",
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Read the statement from a file.", exists=True)
+        Path | None, typer.Option("--file", "-f", help="Read the statement from a file.", exists=True, dir_okay=False)
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, csv, json (one object a line) or arrow.")] = "table",
     tz: Zone = "UTC",
@@ -29,6 +29,7 @@ def sql(
 
     if tz == "market":
         raise typer.BadParameter("a statement may span markets; name a zone, like America/Chicago")
+    zone_of(tz)
     statement = query or (file.read_text("utf-8") if file else sys.stdin.read())
     if not statement.strip():
         raise typer.BadParameter("there is no statement; write it behind the command, or name a file with --file")
@@ -43,8 +44,8 @@ def sql(
     elif form in ("csv", "json", "arrow"):
         from .printing import Printer
 
-        printer = Printer(form, tz, tz)
-        printer.write(found)
+        printer = Printer(form)
+        printer.write(found, tz)
         printer.close()
     else:
         raise typer.BadParameter("--format is table, csv, json or arrow")
@@ -66,9 +67,9 @@ def verify(
     from carbon254.errors import CorruptPayload
     from carbon254.model import catalogue
 
-    from .console import progress, secrets, settings_of
+    from .console import existing, progress, secrets, settings_of
 
-    with open_node(settings_of(workspace), secrets()) as node:
+    with open_node(settings_of(existing(workspace)), secrets()) as node:
         node.runner.drain()
         if hashes:
             rows = [(name, node.hot.count(name), node.hot.hash(name)) for name in catalogue()]

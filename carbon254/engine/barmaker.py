@@ -130,8 +130,10 @@ class Barmaker:
         stored = self._hot.fetch(f"SELECT count() AS n FROM store.interval_prices WHERE {where}")["n"][0].as_py()
         if stored != rows.height:
             return False
-        telling = [name for name in (*SERIES, "interval_start") if rows[name].n_unique() > 1]
-        return rows.height == 1 or bool(rows.select(telling or "interval_start").is_unique().all())
+        telling = [name for name in (*SERIES, "interval_start") if rows[name].n_unique() > 1] or ["interval_start"]
+        # Codes compare faster than the names they stand for.
+        coded = rows.select(telling).with_columns(pl.col(pl.Categorical).to_physical())
+        return coded.select(pl.struct(telling).n_unique()).item() == rows.height
 
     def _children(self, series: _Series, fresh: pl.DataFrame, narrower: str, wider: str) -> pl.DataFrame:
         """All bars of `narrower` within the touched windows of `wider`: fresh ones, and stored ones around them."""

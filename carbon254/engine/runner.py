@@ -6,6 +6,7 @@ Starting and recovering are the same path: a consumer begins where its offset sa
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -21,8 +22,11 @@ _TROUBLE_S = 2.0
 class Runner:
     """Keeps consumers stepping while there is something to carry."""
 
-    def __init__(self, log: Log, steps: Mapping[str, Step], metrics: Metrics, pause_s: Mapping[str, float]) -> None:
+    def __init__(
+        self, log: Log, steps: Mapping[str, Step], metrics: Metrics, pause_s: Mapping[str, float], trace: bool = False
+    ) -> None:
         self._log, self._steps, self._metrics, self._pause_s = log, steps, metrics, pause_s
+        self._trace = trace
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.trouble: dict[str, str] = {}
@@ -53,7 +57,10 @@ class Runner:
         journal = structlog.get_logger().bind(consumer=name)
         while not self._stop.is_set():
             try:
+                began = time.perf_counter()
                 carried = step()
+                if carried and self._trace:
+                    journal.info("step", carried=carried, seconds=round(time.perf_counter() - began, 4))
                 self.trouble.pop(name, None)
             except Exception as error:
                 # A consumer must outlive a bad moment of a store: the trouble is shown by /ready and tried again.

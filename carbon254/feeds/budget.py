@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import apsw
 
@@ -62,7 +62,8 @@ class FileBudget:
                 "SET next_at = max(next_at, ?2) + ?3 RETURNING next_at",
                 (host, now_s - (burst - 1) * min_interval_s, min_interval_s),
             ).fetchall()
-        return max(0.0, taken[0][0] - min_interval_s - now_s)
+        free_at: Any = taken[0][0]
+        return max(0.0, free_at - min_interval_s - now_s)
 
     def pause(self, host: str, until_s: float) -> None:
         """No call before `until_s`: the provider said so."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import PayloadRefused, WorkspaceError
 from carbon254.stores.log import Log, NewRecord
 from carbon254.stores.raw import Provenance, RawArchive
 from carbon254.wire.archive import unpack
@@ -39,9 +39,15 @@ class Inbox:
     def __init__(self, raw: RawArchive, log: Log) -> None:
         self._raw = raw
         self._log = log
+        self.full = ""
 
     def accept(self, arrived: Arrived) -> tuple[str, bool]:
-        """(SHA-256 of the payload, whether it is new). It is on disk when this returns."""
+        """(SHA-256 of the payload, whether it is new). It is on disk when this returns.
+
+        Raises WorkspaceError, and keeps nothing, where the disk budget is used up.
+        """
+        if self.full:
+            raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
         reference = self._raw.put(arrived.data, _provenance(arrived))
         content = content_digest(arrived.name, arrived.data)
         subject = arrived.subject or arrived.name or content

@@ -283,17 +283,18 @@ def test_a_table_of_another_shape_is_refused_by_name(hot: HotStore) -> None:
     assert hot.insert("interval_prices", prices(price()).slice(0, 0), "a") == 0
 
 
-def test_old_rows_go_where_a_time_to_live_is_set(tmp_path: Path) -> None:
-    hot = open_hot(f"chdb://{tmp_path / 'hot'}", ttl_days=30)
-    try:
-        hot.ensure()
-        now = datetime.now(UTC).replace(microsecond=0)
-        old, fresh = price("OLD"), price("FRESH", received_at=now)
-        hot.insert("interval_prices", prices(old, fresh), "a")
-        hot.command("OPTIMIZE TABLE store.interval_prices FINAL")
-        assert rows(hot, "SELECT location FROM interval_prices") == [("FRESH",)]
-    finally:
-        hot.close()
+def test_old_rows_go_where_a_time_to_live_is_set_and_stay_where_it_is_taken_away(tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    for token, days, left in (("a", 0, ["FRESH", "OLD"]), ("b", 30, ["FRESH"]), ("c", 0, ["FRESH", "OLD"])):
+        hot = open_hot(f"chdb://{tmp_path / 'hot'}", ttl_days=days)
+        try:
+            hot.ensure()
+            hot.ensure()
+            hot.insert("interval_prices", prices(price("OLD"), price("FRESH", received_at=now)), token)
+            hot.command("OPTIMIZE TABLE store.interval_prices FINAL")
+            assert rows(hot, "SELECT location FROM interval_prices ORDER BY location") == [(name,) for name in left]
+        finally:
+            hot.close()
 
 
 def test_limits_are_the_callers_own(hot: HotStore) -> None:

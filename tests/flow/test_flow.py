@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flow.conftest import NOW, spp
 
 from carbon254.api import queries
-from carbon254.app import Node
-from carbon254.errors import PayloadRefused
+from carbon254.app import Node, open_node
+from carbon254.clock import ManualClock
+from carbon254.errors import PayloadRefused, WorkspaceError
+from carbon254.ingest import Arrived
 from carbon254.model import Flag
+from carbon254.settings import Settings
 
 RT = "iso.rt.lmp.spp"
 PLACES = {f"LOC_{i}": 20.0 + i for i in range(10)}
@@ -155,3 +159,24 @@ def test_pushed_ticks_become_rows_and_bars(node: Node, bring: Bring) -> None:
     assert rows(node, "SELECT open, high, low, close, volume FROM ohlc_bars WHERE width = '1m'") == [
         (3.5, 3.5, 2.5, 3.0, 6.0)
     ]
+
+
+def test_a_workspace_over_its_budget_takes_no_more_and_loses_nothing(tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path / "ws", disk_budget_gb=1e-6)
+    with open_node(settings, {}, ManualClock(NOW)) as node:
+        first = Arrived(RT, spp(PLACES), "a.csv", NOW)
+        node.pipeline.inbox.accept(first)
+        node.runner.drain()
+        with pytest.raises(WorkspaceError, match="C254_DISK_BUDGET_GB"):
+            node.pipeline.inbox.accept(Arrived(RT, spp({"LOC_1": 1.0}), "b.csv", NOW))
+        assert count(node) == 10
+
+
+def test_carried_rows_leave_the_log_after_their_retention_and_raw_records_stay(tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path / "ws", log_retention_days=0)
+    with open_node(settings, {}) as node:
+        node.pipeline.inbox.accept(Arrived(RT, spp(PLACES), "a.csv", NOW))
+        node.runner.drain()
+        assert [topic.topic for topic in node.log.topics()] == [f"raw.{RT}"]
+        node.pipeline.replay(RT, NOW - timedelta(days=1), NOW + timedelta(days=1), NOW)
+        assert count(node) == 10

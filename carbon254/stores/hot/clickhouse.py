@@ -20,7 +20,8 @@ from . import answer, guard
 from .arrange import by_partition, engine_partition
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .handles import Handles
-from .layout import column_changes
+from .layout import column_changes, lifetime_changes
+from .packing import pack
 from .port import Limits
 from .views import create_views, history_name
 
@@ -54,11 +55,19 @@ class HotStore:
         self.command(f"CREATE DATABASE IF NOT EXISTS {TABLES}")
         for dataset in catalogue().values():
             self.command(create_table(dataset, keep_days=self._keep_days))
-            stored = self._rows(f"SELECT name, type FROM system.columns WHERE {_is_table(dataset.name)}")
-            for change in column_changes(dataset, {row["name"]: row["type"] for row in stored}):
+            for change in self._changes(dataset):
                 self.command(change)
         for statement in create_views(catalogue().values()):
             self.command(statement)
+
+    def _changes(self, dataset: Dataset) -> list[str]:
+        here = f"database = {_text(TABLES)} AND"
+        columns = self._rows(f"SELECT name, type FROM system.columns WHERE {here} table = {_text(dataset.name)}")
+        stored = self._rows(f"SELECT engine_full FROM system.tables WHERE {here} name = {_text(dataset.name)}")
+        return [
+            *column_changes(dataset, {row["name"]: row["type"] for row in columns}),
+            *lifetime_changes(dataset, stored[0]["engine_full"], self._keep_days),
+        ]
 
     def insert(self, dataset: str, table: pa.Table, token: str, staged: bool = False) -> int:
         """Store rows once per (token, partition); gives the number of rows handed over. See `port.Hot.insert`."""
@@ -72,12 +81,9 @@ class HotStore:
         return table.num_rows
 
     def _insert(self, name: str, rows: pa.Table, token: str) -> None:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, rows.schema) as writer:
-            writer.write_table(rows)
-        body = sink.getvalue().to_pybytes()
         settings = _INSERT | {"insert_deduplication_token": token}
         with self._handles.own() as client:
+            body: Any = pack(rows)
             client.raw_insert(name, rows.column_names, body, settings=settings, fmt="ArrowStream")
 
     def query(self, sql: str, params: dict[str, Any] | None = None, limits: Limits | None = None) -> pa.Table:
@@ -200,10 +206,6 @@ def _explained() -> Iterator[None]:
 
 def _staging(dataset: str) -> str:
     return f"{named(dataset).name}__build"
-
-
-def _is_table(name: str) -> str:
-    return f"database = {_text(TABLES)} AND table = {_text(name)}"
 
 
 def _text(value: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from carbon254.errors import WorkspaceError
 from carbon254.model import Column, Dataset
 
-from .ddl import TABLES, column_definition, column_type
+from .ddl import TABLES, column_definition, column_type, time_to_live
 
 _ADDABLE = ("mark", "origin", "time")
 
@@ -29,6 +29,15 @@ def column_changes(dataset: Dataset, stored: Mapping[str, str]) -> list[str]:
             "move the hot folder away and rebuild it with `feeds replay`"
         )
     return [f"ALTER TABLE {TABLES}.{dataset.name} ADD COLUMN {column_definition(column)}" for column in new]
+
+
+def lifetime_changes(dataset: Dataset, engine: str, keep_days: int | None) -> list[str]:
+    """`ALTER TABLE` that gives a stored table (its full engine clause) the lifetime asked for; usually none."""
+    wanted = time_to_live(dataset, keep_days)
+    held = " TTL " in engine
+    if wanted and wanted.replace("`", "") not in engine:
+        return [f"ALTER TABLE {TABLES}.{dataset.name} MODIFY TTL {wanted}"]
+    return [f"ALTER TABLE {TABLES}.{dataset.name} REMOVE TTL"] if held and not wanted else []
 
 
 def _differs(column: Column, stored: str) -> bool:

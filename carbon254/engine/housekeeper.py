@@ -1,0 +1,51 @@
+"""Housekeeping: carried rows leave the log after their retention, and a full workspace takes no more.
+
+Raw payloads and their records stay for ever: everything can be rebuilt from them. History of the ledger is kept for
+90 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from carbon254.clock import Clock
+from carbon254.ingest import Inbox
+from carbon254.stores.ledger import Ledger
+from carbon254.stores.log import Log
+
+HISTORY = timedelta(days=90)
+_EVERY_S = 60.0
+_CONSUMERS = ("project", "bars", "lake")
+
+
+class Housekeeper:
+    """Looks after the workspace once a minute."""
+
+    def __init__(
+        self,
+        log: Log,
+        ledger: Ledger,
+        inbox: Inbox,
+        clock: Clock,
+        size: Callable[[], int],
+        retention: timedelta,
+        budget_bytes: int,
+    ) -> None:
+        self._log, self._ledger, self._inbox, self._clock = log, ledger, inbox, clock
+        self._size, self._retention, self._budget_bytes = size, retention, budget_bytes
+        self._next_s = 0.0
+
+    def step(self) -> int:
+        """Tidy when a minute has passed; there is never more to carry."""
+        if self._clock.monotonic() < self._next_s:
+            return 0
+        self._next_s = self._clock.monotonic() + _EVERY_S
+        now = self._clock.now()
+        self._log.trim("rows.", _CONSUMERS, now - self._retention)
+        self._ledger.prune(now - HISTORY)
+        if self._budget_bytes:
+            used = self._size()
+            full = f"the workspace holds {used / 1e9:.1f} GB of {self._budget_bytes / 1e9:g} GB"
+            self._inbox.full = full if used > self._budget_bytes else ""
+        return 0
