@@ -100,9 +100,9 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
     hot.ensure()
     lake = open_lake(settings.lake_url or str(workspace.path("lake")))
     cache, metrics, known = LatestPrices(), Metrics(), sources()
-    normaliser = Normaliser(log, raw, known)
+    normaliser = Normaliser(log, raw, known, metrics)
     barmaker = Barmaker(log, hot, known)
-    inbox = Inbox(raw, log)
+    inbox = Inbox(raw, log, metrics)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices
 
+from carbon254.errors import PayloadRefused
 from carbon254.feeds import feeds
-from carbon254.model import Access, Stream
+from carbon254.model import Access, Provider, Stream
 from carbon254.model.reference import reference_page
 from carbon254.settings import Settings
 
@@ -25,6 +27,7 @@ def pages() -> Mapping[str, str]:
         "commands.md": commands_page(),
         "datasets.md": reference_page(),
         "feeds.md": feeds_page(),
+        "golden.md": golden_page(),
     }
 
 
@@ -110,7 +113,7 @@ def feeds_page() -> str:
         access = provider.access
         keys = ", ".join(f"`{name}`" for name in access.env)
         lines.append(
-            f"| [{provider.name}]({provider.homepage}) | {_keyless(access, provider.base_url)} | {keys} "
+            f"| {_linked(provider)} | {_keyless(access, provider.base_url)} | {keys} "
             f"| {access.where} | {provider.min_interval_s:g} s | {provider.redistribution} | {provider.licence} |"
         )
     lines += [
@@ -124,6 +127,47 @@ def feeds_page() -> str:
     ]
     lines += [_stream_row(found.stream) for _, found in sorted(feeds().items())]
     return "\n".join(lines) + "\n"
+
+
+def _linked(provider: Provider) -> str:
+    return f"[{provider.name}]({provider.homepage})" if provider.homepage else provider.name
+
+
+def golden_page() -> str:
+    """The first line that `c254 feeds parse` prints for every sample of every market, under the file it comes from."""
+    from .printing import PRICE_COLUMNS, as_text, batches, choose
+
+    lines = [
+        "# Golden lines",
+        "",
+        "What `c254 feeds parse` prints first for a small file of each market: one header for all, times in UTC, signs",
+        "turned so that `lmp = energy + congestion + loss + ghg`, empty where nothing was published. The files are in",
+        "each feed's `samples/` folder.",
+        "",
+        "```",
+        ",".join(PRICE_COLUMNS),
+        "```",
+        "",
+    ]
+    folders = sorted({found.package.rsplit(".", 1)[-1] for found in feeds().values()})
+    for folder in folders:
+        samples = files("carbon254.feeds").joinpath(folder, "samples")
+        for name in sorted(entry.name for entry in samples.iterdir() if not entry.name.endswith(".expected.csv")):
+            data = samples.joinpath(name).read_bytes()
+            try:
+                feed = choose(name, data, None)
+                first = next(batches(feed, name, data))[0].head(1)
+            except PayloadRefused:
+                continue
+            if feed.stream.dataset == "interval_prices":
+                lines += [
+                    f"`{feed.topic}` from `{name}`",
+                    "",
+                    "```",
+                    as_text(first).write_csv(include_header=False).strip(),
+                ]
+                lines += ["```", ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _keyless(access: Access, base_url: str) -> str:

@@ -102,7 +102,8 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
 def choose(name: str, data: bytes, topic: str | None) -> Feed:
     """The feed a file belongs to: the one named, else the one candidate that understands it.
 
-    Where several do, a feed whose own market run is the file's comes before those that merely take it too. Raises PayloadRefused listing the candidates where none or several do.
+    Where several do, a feed whose own market run is the file's comes before those that merely take it too.
+    Raises PayloadRefused listing the candidates where none or several are left.
     """
     from carbon254.feeds import candidates, feed
 

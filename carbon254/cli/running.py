@@ -24,6 +24,7 @@ from carbon254.ingest import Arrived, Inbox
 from carbon254.pipeline import fetch
 from carbon254.stores.log import Log, open_log
 from carbon254.stores.raw import open_raw
+from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
 
 from .console import out, progress, secrets, settings_of, show
@@ -86,7 +87,7 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     log = open_log(folder.path("log.db"))
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
-        yield Desk(log, Inbox(open_raw(folder.path("raw")), log), fetcher, clock, None)
+        yield Desk(log, Inbox(open_raw(folder.path("raw")), log, Metrics()), fetcher, clock, None)
     finally:
         log.close()
 

@@ -22,6 +22,7 @@ from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
 from carbon254.stores.log import Letter, Log, NewRecord, Record, Txn
 from carbon254.stores.raw import RawArchive
+from carbon254.telemetry import Metrics
 from carbon254.wire.archive import unpack
 
 from .codec import encode
@@ -74,10 +75,8 @@ class Outcome:
 class Normaliser:
     """Carries payloads from the raw log to rows and letters."""
 
-    def __init__(self, log: Log, raw: RawArchive, sources: Mapping[str, Source]) -> None:
-        self._log = log
-        self._raw = raw
-        self._sources = sources
+    def __init__(self, log: Log, raw: RawArchive, sources: Mapping[str, Source], metrics: Metrics) -> None:
+        self._log, self._raw, self._sources, self._metrics = log, raw, sources, metrics
 
     def step(self, limit: int = 16) -> int:
         """Carry up to `limit` payloads; returns how many there were."""
@@ -97,6 +96,9 @@ class Normaliser:
                 txn.add_letter(letter)
             if commit:
                 txn.commit(CONSUMER, record.topic, record.offset)
+        topic = record.topic.removeprefix("raw.")
+        self._metrics.rows.labels(topic).inc(outcome.rows)
+        self._metrics.rejected.labels(topic).inc(len(outcome.letters))
         return outcome
 
     def outcome(self, record: Record, txn: Txn | None = None) -> Outcome:
@@ -242,6 +244,7 @@ class _Work:
             "batch": batch,
             "rows": table.num_rows,
             "received_at": self._arrival.received_at.isoformat(),
+            "arrived_s": self._record.appended_s,
             "days": self._days(frame),
         }
         topic = f"rows.{self._source.stream.topic}"

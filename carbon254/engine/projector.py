@@ -56,6 +56,9 @@ class Projector:
             self._hot.insert(name, table, _token(group))
             self._metrics.stored.labels(name).inc(table.num_rows)
             self._remember_latest(name, table)
+            seen_s = self._clock.now().timestamp()
+            for record in group:
+                self._metrics.visible.observe(max(0.0, seen_s - record.headers["arrived_s"]))
         self._note(records)
         commit(self._log, CONSUMER, records)
         return len(records)

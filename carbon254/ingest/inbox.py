@@ -16,6 +16,7 @@ from typing import Any
 from carbon254.errors import PayloadRefused, WorkspaceError
 from carbon254.stores.log import Log, NewRecord
 from carbon254.stores.raw import Provenance, RawArchive
+from carbon254.telemetry import Metrics
 from carbon254.wire.archive import unpack
 
 
@@ -36,9 +37,8 @@ class Arrived:
 class Inbox:
     """Accepts payloads into the raw archive and the raw log."""
 
-    def __init__(self, raw: RawArchive, log: Log) -> None:
-        self._raw = raw
-        self._log = log
+    def __init__(self, raw: RawArchive, log: Log, metrics: Metrics) -> None:
+        self._raw, self._log, self._metrics = raw, log, metrics
         self.full = ""
 
     def accept(self, arrived: Arrived) -> tuple[str, bool]:
@@ -55,6 +55,7 @@ class Inbox:
             latest = txn.get_state(f"latest:{arrived.topic}", subject)
             known = txn.get_state(f"content:{arrived.topic}", content)
             if (latest is None and known) or (latest is not None and latest.decode() == content):
+                self._metrics.repeated.labels(arrived.topic).inc()
                 return reference.sha256, False
             headers = {
                 "sha256": reference.sha256,
@@ -66,6 +67,7 @@ class Inbox:
             txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
             txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
             txn.put_state(f"content:{arrived.topic}", content, b"1")
+        self._metrics.payloads.labels(arrived.topic).inc()
         return reference.sha256, True
 
 

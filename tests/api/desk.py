@@ -120,9 +120,10 @@ def store(rooms: Rooms, name: str, frame: pl.DataFrame, token: str) -> None:
 def open_rooms(folder: Path, clock: Clock, hot: HotStore) -> Iterator[Rooms]:
     """Real stores in `folder`, closed in the end; the hot store is the caller's."""
     log, ledger = open_log(folder / "log.db"), open_ledger(f"sqlite:///{folder / 'ledger.db'}")
-    inbox = Inbox(open_raw(folder / "raw"), log)
+    metrics = Metrics()
+    inbox = Inbox(open_raw(folder / "raw"), log, metrics)
     trouble: dict[str, str] = {}
-    rooms = Rooms(hot, LatestPrices(), log, ledger, inbox, clock, Metrics(), streams(), lambda: trouble)
+    rooms = Rooms(hot, LatestPrices(), log, ledger, inbox, clock, metrics, streams(), lambda: trouble)
     try:
         yield rooms
     finally:

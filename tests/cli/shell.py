@@ -36,16 +36,21 @@ def environment() -> dict[str, str]:
     return kept | {"COLUMNS": "200", "NO_COLOR": "1"}
 
 
-def c254(*arguments: str | Path) -> Said:
+def c254(*arguments: str | Path, **variables: str) -> Said:
     """In a process of its own."""
-    command = [sys.executable, "-m", "carbon254.cli", *map(str, arguments)]
-    done = subprocess.run(command, env=environment(), capture_output=True, timeout=120, check=False)
+    done = piped(*arguments, **variables)
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def piped(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own, as bytes."""
+    command = [sys.executable, "-m", "carbon254.cli", *map(str, arguments)]
+    return subprocess.run(command, env=environment() | variables, capture_output=True, timeout=120, check=False)
 
 
 def typed(*arguments: str | Path, **variables: str) -> Said:
     """In this process. An exception that the command let out fails the test with its traceback."""
-    unset = dict.fromkeys((name for name in os.environ if name.startswith(_QUIET)))
+    unset = dict.fromkeys(name for name in os.environ if name.startswith(_QUIET))
     env = {**unset, "COLUMNS": "200", "NO_COLOR": "1", **variables}
     done = CliRunner().invoke(app, list(map(str, arguments)), env=env)
     if done.exception is not None and not isinstance(done.exception, SystemExit):

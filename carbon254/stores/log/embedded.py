@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS letters (
 _BUSY_MS = 30_000
 _WHOLE_PAYLOAD = -1
 _LETTER = "id, topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by"
-_RECORD = "offset, topic, key, headers, body, crc"
+_RECORD = "offset, topic, key, headers, body, crc, appended_s"
 
 
 class EmbeddedTxn:
@@ -307,10 +307,10 @@ def _state(db: apsw.Connection, scope: str, key: str) -> bytes | None:
 
 
 def _record(row: tuple) -> Record:
-    offset, topic, key, headers, body, crc = row
+    offset, topic, key, headers, body, crc, appended_s = row
     if zlib.crc32(body) != crc:
         raise CorruptRecord(f"record {offset} of {topic} does not match its checksum; rebuild it: c254 feeds replay")
-    return Record(offset, topic, key, orjson.loads(headers), body)
+    return Record(offset, topic, key, orjson.loads(headers), body, appended_s)
 
 
 def _letter_filter(topic: str | None, status: str | None) -> tuple[str, tuple[str, ...]]:

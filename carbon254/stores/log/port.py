@@ -26,13 +26,14 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as read back. `offset` is its place among all records."""
+    """A record as read back. `offset` is its place among all records, `appended_s` when it came (epoch seconds)."""
 
     offset: int
     topic: str
     key: str | None
     headers: dict[str, Any] = field(hash=False)
     body: bytes = b""
+    appended_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
