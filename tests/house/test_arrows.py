@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "stores": GROUND | VOCABULARY,
     "stages": GROUND | VOCABULARY,
     "ingest": GROUND | VOCABULARY | {"stores"},
-    "engine": GROUND | VOCABULARY | {"stores", "stages"},
+    "engine": GROUND | VOCABULARY | {"stores", "stages", "ingest"},
     "emulator": GROUND | VOCABULARY | {"feeds"},
     "pipeline": GROUND | VOCABULARY | {"stores", "stages", "ingest", "engine", "feeds"},
     "poller": GROUND | VOCABULARY | {"feeds", "pipeline"},
