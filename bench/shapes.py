@@ -58,7 +58,7 @@ def ercot_json(rows: int, places: int, first: datetime = START) -> bytes:
     return orjson.dumps({"_meta": meta, "report": report, "fields": fields, "data": data})
 
 
-def ticks_ndjson(rows: int, instruments: int = 50, first: datetime = START, sequence: int = 0) -> bytes:
+def ticks_ndjson(rows: int, first: datetime = START, instruments: int = 50, sequence: int = 0) -> bytes:
     """Pushed ticks, one JSON object a line, a millisecond apart."""
     rng = np.random.default_rng(254)
     number = np.arange(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -66,10 +66,17 @@ def cadence(stream: Stream) -> timedelta:
 
 
 def newest(stream: Stream, now: datetime) -> tuple[datetime, datetime]:
-    """The span that may hold something new: the last intervals, and for day-ahead streams tomorrow's market day."""
+    """The span that may hold something new: the last intervals, and for day-ahead streams tomorrow's market day.
+
+    It begins and ends with an interval, so that asking again within the interval is the same question.
+    """
     ahead = timedelta(days=1) if stream.publication.anchor == "market_day" else timedelta(0)
     back = max(2 * stream.resolution, timedelta(minutes=15)) + max(stream.publication.delay, timedelta(0))
-    return now - back, now + ahead
+    return _floor(now - back, stream.resolution), _floor(now + ahead, stream.resolution) + stream.resolution
+
+
+def _floor(moment: datetime, step: timedelta) -> datetime:
+    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % step
 
 
 def reachable(secrets: Mapping[str, str], base_urls: Mapping[str, str]) -> list[str]:

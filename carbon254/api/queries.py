@@ -55,8 +55,10 @@ def prices(
     if strict:
         where.append("known_basis != 'assumed'")
     columns = ", ".join(PRICE_COLUMNS)
+    # The collapsed history leaves out a received row that repeats an assumed one; without assumed rows it must count.
+    table = "interval_prices_versions" if strict else "interval_prices"
     return (
-        f"SELECT {columns} FROM (SELECT * FROM interval_prices WHERE {' AND '.join(where)} "
+        f"SELECT {columns} FROM (SELECT * FROM {table} WHERE {' AND '.join(where)} "
         f"ORDER BY {_KEY}, known_at DESC, revision DESC, received_at DESC LIMIT 1 BY {_KEY}) "
         "ORDER BY market_run, location, interval_start, interval_end"
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from carbon254.errors import WorkspaceError
+from carbon254.feeds import feeds
 from carbon254.stores.ledger import Ledger, open_ledger
 from carbon254.stores.log import Log, open_log
 from carbon254.workspace import Workspace
@@ -41,11 +42,11 @@ def standing(workspace: Path, feed: str) -> None:
     """Totals of every feed, and of one feed also its last partitions."""
     with books(workspace) as (ledger, log):
         totals = ledger.totals()
-        names = [feed] if feed else sorted({*totals, *(_feed(letter.topic) for letter in log.letters(status="open"))})
+        names = [feed] if feed else [name for name in sorted(feeds()) if name in totals or _open(log, name)]
         rows = []
         for name in names:
             payloads, count, mark = totals.get(name, (0, 0, None))
-            rows.append((name, payloads, count, mark, log.count_letters(f"dlq.{name}", "open")))
+            rows.append((name, payloads, count, mark, _open(log, name)))
         lags = {name: log.lag(name, "raw." if name == "normalise" else "rows.") for name in _CONSUMERS}
     show(("feed", "batches", "rows", "watermark", "open letters"), rows)
     out.print("to carry: " + ", ".join(f"{name} {lag:,}" for name, lag in lags.items()), highlight=False)
@@ -65,5 +66,5 @@ def newest(workspace: Path, feed: str, partition: str) -> None:
 _CONSUMERS = ("normalise", "project", "bars", "lake")
 
 
-def _feed(topic: str) -> str:
-    return topic.removeprefix("dlq.")
+def _open(log: Log, feed: str) -> int:
+    return log.count_letters(f"dlq.{feed}", "open")

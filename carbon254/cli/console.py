@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 
 from carbon254.errors import Carbon254Error, WorkspaceError
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 _WIDE = 200
 # A pipe has no width of its own; tables must not be cut to a terminal that is not there.
 out = Console(width=None if sys.stdout.isatty() else _WIDE)
-err = Console(stderr=True)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
+# Bytes of a payload may hold what a terminal would obey; tabs and line breaks may stay.
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
 
 Workspace = Annotated[
     Path,
@@ -57,8 +61,23 @@ class House(TyperGroup):
 
 def fail(message: str, code: int = 1) -> None:
     """End with one red line."""
-    err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    complain(f"error: {message}")
     raise typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    """One red line on standard error; what it quotes is shown as it is."""
+    err.print(f"[red]{escape(plain(message))}[/red]", highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """One line on standard error, as it is."""
+    err.print(plain(message), highlight=False, markup=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """Text of others, safe to show: a terminal obeys none of it."""
+    return text.translate(_CONTROL)
 
 
 def settings_of(workspace: Path, **changes: Any) -> Settings:
@@ -90,9 +109,9 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "")
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(found) and all(isinstance(row[index], int | float | None) for row in found)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=index == 0)
+        table.add_column(Text(plain(name)), justify="right" if numeric else "left", no_wrap=index == 0)
     for row in found:
-        table.add_row(*(cell(value) for value in row))
+        table.add_row(*(Text(plain(cell(value))) for value in row))
     out.print(table)
 
 

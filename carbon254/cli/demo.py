@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, err, out, progress, show
+from .console import DEFAULT_WORKSPACE, AsJson, Workspace, complain, out, progress, show
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -168,7 +168,7 @@ def _print(table: dict[str, Any], as_json: bool) -> None:
     names = ("feed", "fetched", "parsed", "rejected", "stored", "bars", "lag")
     show(names, [[line[name] for name in names] for line in table["feeds"]])
     for error in table["errors"][:3]:
-        err.print(f"[red]{error}[/red]", highlight=False)
+        complain(error)
     out.print(f"{table['totals']['stored']:,} rows stored in {table['elapsed_s']:.1f} s", highlight=False)
 
 

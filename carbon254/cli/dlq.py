@@ -9,7 +9,7 @@ import typer
 
 from carbon254.errors import WorkspaceError
 
-from .console import DEFAULT_WORKSPACE, House, Workspace, err, out, show
+from .console import DEFAULT_WORKSPACE, House, Workspace, out, plain, say, show, stamp
 
 if TYPE_CHECKING:
     from carbon254.stores.log import Letter, Log
@@ -42,7 +42,7 @@ def list_letters(
         total = log.count_letters(f"dlq.{feed}" if feed else None, status or None)
     rows = [(x.id, x.topic.removeprefix("dlq."), x.payload[:12], x.line, x.reason, x.status) for x in letters]
     show(("id", "feed", "payload", "line", "reason", "status"), rows)
-    err.print(f"{len(letters):,} of {total:,} letters", highlight=False)
+    say(f"{len(letters):,} of {total:,} letters")
 
 
 @app.command("show")
@@ -63,11 +63,15 @@ def show_letter(
         name: getattr(letter, name) for name in ("topic", "line", "reason", "stage", "parser", "status", "payload")
     }
     for name, value in facts.items():
-        out.print(f"{name:>10}  {'' if value is None else value}", highlight=False, markup=False)
+        _fact(name, "" if value is None else str(value))
     for arrival in open_raw(workspace / "raw").provenance(letter.payload):
-        out.print(f"{'arrived':>10}  {arrival.received_at.isoformat()}  {arrival.name}  {arrival.url}", highlight=False)
+        _fact("arrived", f"{stamp(arrival.received_at)}  {arrival.name}  {arrival.url}".rstrip())
     if letter.raw:
-        out.print(f"{'text':>10}  {letter.raw}", highlight=False, markup=False)
+        _fact("text", letter.raw)
+
+
+def _fact(name: str, value: str) -> None:
+    out.print(f"{name:>10}  {plain(value)}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -100,7 +104,7 @@ def reprocess(
         else:
             resolved, left = node.pipeline.reprocess(letters, "present parser")
         node.runner.drain()
-    err.print(f"{resolved:,} letters resolved, {left:,} still open", highlight=False)
+    say(f"{resolved:,} letters resolved, {left:,} still open")
 
 
 def _letter(log: Log, number: int) -> Letter:

@@ -17,12 +17,13 @@ from .console import (
     House,
     Workspace,
     Zone,
-    err,
     existing,
     fail,
     market_day,
     moment,
+    plain,
     progress,
+    say,
     show,
 )
 
@@ -98,7 +99,7 @@ def parse(
             for frame, rejects in batches(chosen, path.name, data):
                 printer.write(frame, zone)
                 for line, reason, raw in rejects:
-                    typer.echo(f"{path.name}: line {line}: {reason}" + (f" | {raw}" if raw else ""), err=True)
+                    typer.echo(plain(f"{path.name}: line {line}: {reason}" + (f" | {raw}" if raw else "")), err=True)
                 rejected += len(rejects)
         except (PayloadRefused, UnknownFeed) as refusal:
             fail(f"{path.name}: {refusal}".replace(f"{path.name}: {path.name}", path.name), code=2)
@@ -154,9 +155,11 @@ def status(feed: FeedId = "", workspace: Workspace = DEFAULT_WORKSPACE) -> None:
 
     Example: `c254 feeds status --feed iso.rt.lmp.spp`
     """
+    from carbon254.feeds import feed as find
+
     from .books import standing
 
-    standing(workspace, feed)
+    standing(workspace, find(feed).topic if feed else "")
 
 
 @app.command()
@@ -165,9 +168,11 @@ def watermark(feed: FeedId, partition: Partition = "", workspace: Workspace = DE
 
     Example: `c254 feeds watermark --feed iso.rt.lmp.spp --partition 2025-07-01`
     """
+    from carbon254.feeds import feed as find
+
     from .books import newest
 
-    newest(workspace, feed, partition)
+    newest(workspace, find(feed).topic, partition)
 
 
 @app.command()
@@ -200,12 +205,12 @@ def replay(
         elif arrived_from:
             span = node.pipeline.rebuilder.arrived(feed, moment(arrived_from, clock), moment(arrived_to, clock))
             if span is None:
-                return err.print("nothing of this feed arrived then; nothing was rebuilt")
+                return say("nothing of this feed arrived then; nothing was rebuilt")
             low, high = span[0], span[1] + timedelta(microseconds=1)
         else:
             low, high = moment(start, clock), moment(end, clock)
         node.runner.drain()
         done = node.pipeline.replay(feed, low, high, node.clock.now(), advance)
     days = f"{done.partitions[0]} … {done.partitions[-1]}" if done.partitions else "none"
-    err.print(f"rebuilt {done.rows:,} rows of {feed} from {done.payloads:,} payloads; market days: {days}")
+    say(f"rebuilt {done.rows:,} rows of {feed} from {done.payloads:,} payloads; market days: {days}")
     return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, err, out, progress, show
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, out, progress, say, show
 
 if TYPE_CHECKING:
     from .running import Desk
@@ -134,7 +134,7 @@ def _high_volume(desk: Desk, count: int, seed: int) -> None:
             advance(done + size)
         began = time.perf_counter()
         desk.carry()
-    err.print(f"{count:,} ticks carried in {time.perf_counter() - began:.1f} s", highlight=False)
+    say(f"{count:,} ticks carried in {time.perf_counter() - began:.1f} s")
 
 
 def _continuous(desk: Desk, chosen: list[str]) -> None:
@@ -144,7 +144,7 @@ def _continuous(desk: Desk, chosen: list[str]) -> None:
     from carbon254.poller import newest
 
     topics = [topic for topic in _price_feeds(chosen) if chosen or ".rt." in topic]
-    err.print(f"asking {', '.join(topics)} every minute; stop with ctrl-C", highlight=False)
+    say(f"asking {', '.join(topics)} every minute; stop with ctrl-C")
     try:
         while True:
             for topic in topics:

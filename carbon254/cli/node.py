@@ -146,7 +146,8 @@ def _background(workspace: Path) -> None:
             start_new_session=True,
         )
     end = time.monotonic() + _START_TIMEOUT_S
-    while (running := folder.running()) is None:
+    # A node that ran the workspace before is not the one that was asked for.
+    while (running := folder.running()) is None or running.pid != child.pid:
         if child.poll() is not None or time.monotonic() > end:
             logs(workspace, lines=5)
             fail("the node did not start; the lines above say why")

@@ -27,7 +27,7 @@ from carbon254.stores.raw import open_raw
 from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
 
-from .console import out, progress, secrets, settings_of, show
+from .console import complain, progress, say, secrets, settings_of, show
 
 _CARRY_TIMEOUT_S = 600.0
 _CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
@@ -134,6 +134,6 @@ def report(desk: Desk, results: Sequence[Result], as_json: bool) -> None:
     show(names, [[getattr(result, name) for name in names] for result in settled])
     for result in settled:
         for error in result.errors[:3]:
-            out.print(f"[red]{result.feed}[/red] {error}", highlight=False)
+            complain(f"{result.feed}: {error}")
         if result.rejected:
-            out.print(f"see why: c254 dlq list --feed {result.feed}", highlight=False)
+            say(f"see why: c254 dlq list --feed {result.feed}")

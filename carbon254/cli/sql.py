@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, Zone, err, fail, out, show, zone_of
+from .console import DEFAULT_WORKSPACE, AsJson, Workspace, Zone, complain, fail, out, say, show, zone_of
 
 
 def sql(
@@ -40,7 +40,7 @@ def sql(
 
         told = told_in(found, tz)
         show(told.columns, told.iter_rows())
-        err.print(f"{found.height:,} rows", highlight=False)
+        say(f"{found.height:,} rows")
     elif form in ("csv", "json", "arrow"):
         from .printing import Printer
 
@@ -88,7 +88,7 @@ def verify(
                     problems.append(str(error))
                 advance(done)
     for problem in problems:
-        err.print(f"[red]{problem}[/red]", highlight=False)
+        complain(problem)
     if problems:
         fail(f"{len(problems)} problems")
     out.print(f"{len(ids):,} payloads and the log are sound", highlight=False)

@@ -155,8 +155,9 @@ def mix_one(*parts: str | int) -> int:
 
 
 def starts_between(begin: datetime, end: datetime, step_s: int) -> Ints:
-    """Interval starts (epoch seconds) in [begin, end)."""
-    return np.arange(int(begin.timestamp()), int(end.timestamp()), step_s, dtype=np.int64)
+    """Interval starts (epoch seconds) in [begin, end), on the market's grid wherever the span begins."""
+    first = -(-int(begin.timestamp()) // step_s) * step_s
+    return np.arange(first, int(end.timestamp()), step_s, dtype=np.int64)
 
 
 def day_starts(day: date, clock: str, step_s: int) -> Ints:

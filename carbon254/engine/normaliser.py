@@ -20,7 +20,7 @@ from carbon254.model import Dataset, Stream, dataset
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
-from carbon254.stores.log import Letter, Log, NewRecord, Record, Txn
+from carbon254.stores.log import Letter, Log, NewRecord, Record
 from carbon254.stores.raw import RawArchive
 from carbon254.telemetry import Metrics
 from carbon254.wire.archive import unpack
@@ -59,6 +59,7 @@ class Outcome:
     """What one payload came to."""
 
     batches: list[NewRecord] = field(default_factory=list)
+    states: dict[tuple[str, str], bytes] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     rows: int = 0
     refused: str = ""
@@ -87,9 +88,11 @@ class Normaliser:
 
     def carry(self, record: Record, commit: bool = True) -> Outcome:
         """Carry one raw record; `commit=False` leaves the consumer's offset alone (reprocessing)."""
+        outcome = self.outcome(record)
         with self._log.transaction() as txn:
-            outcome = self.outcome(record, txn)
             txn.append(outcome.batches)
+            for (scope, key), value in outcome.states.items():
+                txn.put_state(scope, key, value)
             if outcome.first:
                 txn.put_state(f"span:{record.topic}", str(record.offset), f"{outcome.first} {outcome.last}".encode())
             for letter in outcome.letters:
@@ -101,12 +104,14 @@ class Normaliser:
         self._metrics.rejected.labels(topic).inc(len(outcome.letters))
         return outcome
 
-    def outcome(self, record: Record, txn: Txn | None = None) -> Outcome:
-        """Parse, normalise and enrich a raw record. With `txn`, what was seen is remembered in it."""
+    def outcome(self, record: Record) -> Outcome:
+        """Parse, normalise and enrich a raw record. Writes nothing: a long payload holds nobody up."""
         topic = record.topic.removeprefix("raw.")
         source, sha = self._sources[topic], record.headers["sha256"]
         outcome = Outcome()
-        work = _Work(source, record, outcome, _SeenStore(self._log, txn, topic) if self._remembers(source) else None)
+        work = _Work(
+            source, record, outcome, _SeenStore(self._log, outcome, topic) if self._remembers(source) else None
+        )
         try:
             for name, content in unpack(record.headers["name"], self._raw.get(sha)):
                 for rows in source.parse(name, content):
@@ -125,10 +130,10 @@ class Normaliser:
 
 
 class _SeenStore:
-    """`Seen` kept in the log's state, written in the same transaction as the rows."""
+    """`Seen` kept in the log's state; what a payload adds goes into its outcome, to be written with its rows."""
 
-    def __init__(self, log: Log, txn: Txn | None, topic: str) -> None:
-        self._log, self._txn, self._topic = log, txn, topic
+    def __init__(self, log: Log, outcome: Outcome, topic: str) -> None:
+        self._log, self._outcome, self._topic = log, outcome, topic
         self._kept: set[str] = set()
         self.seen = Seen()
 
@@ -149,17 +154,15 @@ class _SeenStore:
     def remember(self, frame: pl.DataFrame, arrival: Arrival) -> None:
         """Add the frame's intervals and keep them with the transaction."""
         changed = arrivals.remember(frame, arrival, self.seen)
-        if self._txn is None:
-            return
         for interval in changed:
             entries = self.seen.by_interval[interval]
-            self._txn.put_state(f"seen:{self._topic}", _key(interval), json.dumps(entries).encode())
+            self._outcome.states[f"seen:{self._topic}", _key(interval)] = json.dumps(entries).encode()
         for name in {name for interval in changed for _, name in self.seen.by_interval[interval]} - self._kept:
-            self._txn.put_state("places", name, json.dumps(sorted(self.seen.sets[name])).encode())
+            self._outcome.states["places", name] = json.dumps(sorted(self.seen.sets[name])).encode()
             self._kept.add(name)
 
     def _get(self, scope: str, key: str) -> bytes | None:
-        return (self._txn or self._log).get_state(scope, key)
+        return self._log.get_state(scope, key)
 
 
 def _text(moment: object) -> str:

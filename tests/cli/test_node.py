@@ -1,4 +1,4 @@
-"""A node in the background: started, asked, fed beside, and stopped. Each test has a node of its own kind."""
+"""A node in the background: started, asked, fed beside, and stopped."""
 
 from __future__ import annotations
 
@@ -86,10 +86,11 @@ def test_status_tells_where_it_runs(workspace: Path, client: httpx.Client) -> No
 
 
 def test_pushed_ticks_are_seen_by_sql_through_the_node(workspace: Path, client: httpx.Client) -> None:
-    pushed = client.post("/v1/ingest/market.ticks", content=json.dumps([TICK, {**TICK, "sequence": 2, "price": -1.5}]))
+    ticks = [TICK, {**TICK, "sequence": 2, "price": -1.5}]
+    pushed = client.post("/v1/ingest/market.ticks", json=ticks)
     assert pushed.status_code == 202 and pushed.json()["new"] is True
     eventually(workspace, "SELECT count(), min(price), max(price) FROM market_ticks", "2,-1.5,3.25")
-    again = client.post("/v1/ingest/market.ticks", content=json.dumps([TICK, {**TICK, "sequence": 2, "price": -1.5}]))
+    again = client.post("/v1/ingest/market.ticks", json=ticks)
     assert again.status_code == 202 and again.json()["new"] is False
 
 

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, ParseError, iterparse
 
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 
 _ITEMS = {
     "LMP_PRC": "LMP",
@@ -25,6 +25,8 @@ _ITEMS = {
     "LMP_GHG_PRC": "MGHG",
 }
 _FIELDS = ("DATA_ITEM", "RESOURCE_NAME", "INTERVAL_START_GMT", "INTERVAL_END_GMT", "VALUE")
+# "No data returned for the specified selection".
+_NO_DATA = "1000"
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _RUN = re.compile(rb"<(?:\w+:)?MKT_TYPE>\s*(\w+)\s*<")
 _ENCODING = re.compile(rb"""^<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)["']""")
@@ -100,6 +102,8 @@ def _records(body: bytes) -> Iterator[tuple[str | None, ...]]:
                 raise PayloadRefused(f"this is report {report}, not a price report")
         elif tag == "ERROR":
             cells = _cells(element)
+            if cells.get("ERR_CODE") == _NO_DATA:
+                raise NothingYet("OASIS has no data for this request yet; it will be asked again")
             raise PayloadRefused(f"OASIS refused the request: {cells.get('ERR_CODE')} {cells.get('ERR_DESC')}")
         elif tag == "REPORT_DATA":
             cells = _cells(element)

@@ -36,6 +36,8 @@ def create_views(datasets: Iterable[Dataset]) -> list[str]:
         if keeps_versions(dataset):
             statements.append(_view(history_name(dataset), history(dataset)))
             statements.append(_view(current_name(dataset), current(dataset)))
+            every = f"SELECT {_list(dataset.names)} FROM {TABLES}.{dataset.name} FINAL"
+            statements.append(_view(f"{dataset.name}_versions", every))
         else:
             statements.append(_view(dataset.name, f"SELECT {_list(dataset.names)} FROM {TABLES}.{dataset.name} FINAL"))
     return [*statements, _view("energy_prices", _benchmarks())]
