@@ -19,12 +19,14 @@ _LOG = "node.log"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 60.0
 
-Port = Annotated[int, typer.Option(help="Port to listen on; the next free one where 8254 is taken; 0 for any.")]
+Port = Annotated[
+    int | None, typer.Option(help="Port to listen on, 0 for any free one; without it 8254, or the next free one.")
+]
 
 
 def up(
     workspace: Workspace = DEFAULT_WORKSPACE,
-    port: Port = -1,
+    port: Port = None,
     emulator_url: EmulatorUrl = "",
     feed: Annotated[list[str] | None, typer.Option(help="Poll only these feeds; all that can be reached else.")] = None,
     poll: Annotated[bool, typer.Option(help="Poll the feeds.")] = True,
@@ -46,9 +48,9 @@ def up(
     from .console import secrets, settings_of
     from .serving import Served, listener
 
-    settings = settings_of(workspace, port=None if port < 0 else port, emulator_url=emulator_url)
+    settings = settings_of(workspace, port=port, emulator_url=emulator_url)
     configure_logging(settings.log_level)
-    listening = listener(settings.host, settings.port, explicit=port > 0)
+    listening = listener(settings.host, settings.port, explicit=bool(port))
     with open_node(settings, secrets()) as node:
         served = Served(node, listening)
         topics = (feed or reachable(secrets(), base_urls(settings))) if poll and not only else []

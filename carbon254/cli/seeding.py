@@ -1,4 +1,4 @@
-"""What the demo starts from: market days of every price feed, benchmarks, forecasts, ticks; wrong payloads on request."""
+"""What the demo starts from: market days of every price feed, benchmarks, forecasts, ticks; wrong payloads if asked."""
 
 from __future__ import annotations
 

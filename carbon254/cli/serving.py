@@ -15,6 +15,8 @@ from carbon254.app import Node
 from carbon254.errors import WorkspaceError
 from carbon254.feeds import feeds
 
+from .ports import holder
+
 _START_TIMEOUT_S = 20.0
 _TRIES = 50
 
@@ -32,9 +34,7 @@ def listener(host: str, port: int, explicit: bool) -> socket.socket:
             return listening
         except OSError:
             listening.close()
-    raise WorkspaceError(
-        f"port {port} is taken by another program; stop it, or take another: --port 0 finds a free one"
-    )
+    raise WorkspaceError(f"port {port} is taken by {holder(port)}; stop it, or take another: --port 0 finds a free one")
 
 
 class Served:

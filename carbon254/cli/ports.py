@@ -1,0 +1,45 @@
+"""Who holds a port, so that the message says what to stop. Known on Linux for processes we may look at; else unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_PROC = Path("/proc")
+_LISTENING = "0A"
+_LOCAL, _STATE, _INODE = 1, 3, 9
+
+
+def holder(port: int) -> str:
+    """The process that listens on a TCP port, as people name it."""
+    wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
+    for process in _PROC.glob("[0-9]*") if wanted else ():
+        if wanted & set(_descriptors(process)):
+            return f"process {process.name} ({_name(process)})"
+    return "another program"
+
+
+def _inodes(port: int) -> Iterator[str]:
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = (_PROC / "net" / table).read_text("ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for cells in map(str.split, lines):
+            if cells[_STATE] == _LISTENING and int(cells[_LOCAL].rpartition(":")[2], 16) == port:
+                yield cells[_INODE]
+
+
+def _descriptors(process: Path) -> Iterator[str]:
+    try:
+        for descriptor in (process / "fd").iterdir():
+            yield str(descriptor.readlink())
+    except OSError:
+        return
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return "?"
