@@ -24,7 +24,8 @@ def configure_logging(level: str = "info", json: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level.lower(), logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up at each call: a stream that was replaced or closed since must not be written to.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 

@@ -1,8 +1,9 @@
-"""Who holds a port, so that the message says what to stop. Known on Linux for processes we may look at; else unknown."""
+"""Who holds a port, so that an error can say what to stop. Known on Linux, for processes we may look at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -32,10 +33,13 @@ def _inodes(port: int) -> Iterator[str]:
 
 def _descriptors(process: Path) -> Iterator[str]:
     try:
-        for descriptor in (process / "fd").iterdir():
-            yield str(descriptor.readlink())
+        found = list((process / "fd").iterdir())
     except OSError:
         return
+    for descriptor in found:
+        # Files close while we look; the one this listing was read from already has.
+        with suppress(OSError):
+            yield str(descriptor.readlink())
 
 
 def _name(process: Path) -> str:

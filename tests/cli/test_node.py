@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -125,7 +126,8 @@ def test_a_taken_port_that_was_asked_for_is_an_error(tmp_path: Path) -> None:
     with taken() as other:
         port = other.getsockname()[1]
         said = typed("up", "--no-poll", "--port", str(port), "-w", tmp_path / "ws")
-        clean(said, 1, f"port {port} is taken by another program", "--port 0 finds a free one")
+        owner = f"process {os.getpid()} (" if Path("/proc/net/tcp").exists() else "another program"
+        clean(said, 1, f"port {port} is taken by {owner}", "--port 0 finds a free one")
     assert typed("status", "--quiet", "-w", tmp_path / "ws").code == 1
 
 

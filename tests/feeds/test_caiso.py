@@ -9,7 +9,7 @@ import pytest
 from payloads import RECORDED, assert_expected, assert_survives, observed, parse, recorded, sample, samples
 
 from carbon254.calendars import market_day_span
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.feeds.catalogue import candidates, feed
 from carbon254.feeds.catalogue import feeds as all_feeds
 from carbon254.model import Flag
@@ -175,6 +175,17 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize(("topic", "name"), OURS[:4])
 def test_damaged_bytes_never_raise_anything_else(topic: str, name: str) -> None:
     assert_survives("caiso", topic, name, NUMBERS)
+
+
+def test_no_data_is_not_yet_published_and_other_errors_are_refusals() -> None:
+    body = (
+        "<OASISReport><MessagePayload><RTO><ERROR><ERR_CODE>{}</ERR_CODE></ERROR></RTO></MessagePayload></OASISReport>"
+    )
+    with pytest.raises(NothingYet, match="asked again"):
+        parse(DA, body.format(1000).encode(), "INVALID_REQUEST.xml")
+    with pytest.raises(PayloadRefused, match="1002") as refusal:
+        parse(DA, body.format(1002).encode(), "INVALID_REQUEST.xml")
+    assert not isinstance(refusal.value, NothingYet)
 
 
 def test_recognise() -> None:

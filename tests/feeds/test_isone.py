@@ -103,8 +103,9 @@ def test_damaged_files(topic: str, name: str) -> None:
 
 
 def test_recognise() -> None:
-    assert candidates(DA_FILE, sample("isone", DA_FILE)) == [DA, RT]
-    assert candidates(HOURLY_FILE, sample("isone", HOURLY_FILE)) == [RT, DA]
+    assert candidates(DA_FILE, sample("isone", DA_FILE)) == [DA]
+    assert candidates(HOURLY_FILE, sample("isone", HOURLY_FILE)) == [RT]
+    assert candidates("hourly.json", sample("isone", DA_FILE)) == [DA, RT]
     assert candidates("x.json", sample("isone", RT_FILE)) == [RT]
     assert not [t for t in candidates("x.json", sample("pjm", "da_hrl_lmps_20260308.json")) if t.endswith("isone")]
     for name in ("genfuelmix_20241103.json", "dayaheadhourlydemand_current_32.json", "locations.json"):
