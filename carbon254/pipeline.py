@@ -15,9 +15,10 @@ from datetime import datetime
 
 import carbon254
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.carrying import Source
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
-from carbon254.engine.normaliser import Normaliser, Source
+from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
 from carbon254.engine.rebuilder import Progress, Rebuilder, Rebuilt
 from carbon254.errors import Carbon254Error, NotPublished

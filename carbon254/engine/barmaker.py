@@ -23,8 +23,8 @@ from carbon254.stages.aggregate import SERIES, window, window_end
 from carbon254.stores.hot import HotStore
 from carbon254.stores.log import Log, Record
 
+from .carrying import Source
 from .codec import decode
-from .normaliser import Source
 from .projector import CONSUMER as PROJECT
 from .projector import commit, within
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 from carbon254.stores.lake import Lake
 from carbon254.stores.log import Log, Record
 
+from .carrying import Source
 from .codec import decode
-from .normaliser import Source
 from .projector import commit, within
 
 CONSUMER = "lake"

@@ -20,8 +20,8 @@ from carbon254.stores.ledger import Ledger, Noted
 from carbon254.stores.log import Log, Record
 from carbon254.telemetry import Metrics
 
+from .carrying import Source
 from .codec import decode
-from .normaliser import Source
 
 CONSUMER = "project"
 MAX_ROWS = 400_000

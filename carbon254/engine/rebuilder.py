@@ -20,8 +20,9 @@ from carbon254.stores.ledger import Ledger
 from carbon254.stores.log import Log, Record
 
 from .barmaker import Barmaker
+from .carrying import Source
 from .codec import decode
-from .normaliser import Normaliser, Source
+from .normaliser import Normaliser
 
 Progress = Callable[[int, int], None]
 

@@ -16,9 +16,10 @@ from carbon254.errors import QueryRefused
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 
-from . import answer, guard
+from .answer import explain, read
 from .arrange import by_partition, engine_partition
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
+from .guard import check
 from .handles import Handles
 from .layout import column_changes, lifetime_changes
 from .packing import pack
@@ -89,14 +90,14 @@ class HotStore:
     def query(self, sql: str, params: dict[str, Any] | None = None, limits: Limits | None = None) -> pa.Table:
         """One reading statement by a reader. Instants come in UTC. Raises QueryRefused with what to do."""
         self._learn()
-        statement = guard.check(sql, self._databases, self._sources, VIEWS)
+        statement = check(sql, self._databases, self._sources, VIEWS)
         with _explained(), self._handles.reader(limits or Limits()) as client:
-            return answer.read(client, statement, params)
+            return read(client, statement, params)
 
     def fetch(self, sql: str) -> pa.Table:
         """A query of our own: may read `store`, no limits. Never hand it text from outside."""
         with _explained(), self._handles.own() as client:
-            return answer.read(client, sql, None)
+            return read(client, sql, None)
 
     def command(self, sql: str) -> Any:
         """A statement of our own that changes something. Never hand it text from outside."""
@@ -201,7 +202,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        raise QueryRefused(answer.explain(str(error))) from error
+        raise QueryRefused(explain(str(error))) from error
 
 
 def _staging(dataset: str) -> str:

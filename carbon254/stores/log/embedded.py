@@ -22,6 +22,7 @@ import orjson
 from carbon254.errors import CorruptRecord
 
 from .port import Letter, NewRecord, Record, TopicInfo
+from .transaction import WHOLE_PAYLOAD, EmbeddedTxn, state
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -39,77 +40,8 @@ CREATE TABLE IF NOT EXISTS letters (
   status TEXT NOT NULL, resolved_by TEXT, UNIQUE (topic, payload, line, reason));
 """
 _BUSY_MS = 30_000
-_WHOLE_PAYLOAD = -1
 _LETTER = "id, topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by"
 _RECORD = "offset, topic, key, headers, body, crc, appended_s"
-
-
-class EmbeddedTxn:
-    """An open transaction on the writer connection."""
-
-    def __init__(self, db: apsw.Connection, now_s: float) -> None:
-        self._db, self._now_s = db, now_s
-        self.appended = False
-
-    def append(self, records: Iterable[NewRecord]) -> list[int]:
-        """Offsets of the records; of the stored one where (topic, key) is already there."""
-        return [self._append(record) for record in records]
-
-    def _append(self, record: NewRecord) -> int:
-        if record.key is not None:
-            found = self._db.execute(
-                "SELECT offset FROM records WHERE topic = ? AND key = ?", (record.topic, record.key)
-            ).fetchone()
-            if found:
-                return int(found[0])
-        self.appended = True
-        self._db.execute(
-            "INSERT INTO records (topic, key, headers, body, crc, appended_s) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                record.topic,
-                record.key,
-                orjson.dumps(dict(record.headers)),
-                record.body,
-                zlib.crc32(record.body),
-                self._now_s,
-            ),
-        )
-        return self._db.last_insert_rowid()
-
-    def commit(self, consumer: str, topic: str, offset: int) -> None:
-        """Move a consumer's offset forward; never back."""
-        self._db.execute(
-            "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = max(offset, excluded.offset)",
-            (consumer, topic, offset),
-        )
-
-    def put_state(self, scope: str, key: str, value: bytes) -> None:
-        """Keep a value by scope and key."""
-        self._db.execute(
-            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (scope, key, value)
-        )
-
-    def get_state(self, scope: str, key: str) -> bytes | None:
-        """The value of this transaction's view."""
-        return _state(self._db, scope, key)
-
-    def add_letter(self, letter: Letter) -> None:
-        """Keep a letter; one that is already there stays as it is."""
-        line = _WHOLE_PAYLOAD if letter.line is None else letter.line
-        self._db.execute(
-            "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                letter.topic, letter.payload, line, letter.reason, letter.raw, letter.stage, letter.parser,
-                letter.received_at.isoformat(), letter.status, letter.resolved_by,
-            ),
-        )  # fmt: skip
-
-    def resolve_letters(self, ids: Sequence[int], how: str) -> None:
-        """Mark letters as resolved."""
-        self._db.executemany(
-            "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
-        )
 
 
 class EmbeddedLog:
@@ -206,7 +138,7 @@ class EmbeddedLog:
 
     def get_state(self, scope: str, key: str) -> bytes | None:
         """The committed value."""
-        return _state(self._reader(), scope, key)
+        return state(self._reader(), scope, key)
 
     def letters(self, topic: str | None = None, status: str | None = None, limit: int = 1_000) -> list[Letter]:
         """Letters, oldest first."""
@@ -301,11 +233,6 @@ def _scalar(db: apsw.Connection, query: str, values: Sequence[str | int]) -> Any
     return next(iter(db.execute(query, tuple(values))))[0]
 
 
-def _state(db: apsw.Connection, scope: str, key: str) -> bytes | None:
-    row = db.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key)).fetchone()
-    return row[0] if row else None
-
-
 def _record(row: tuple) -> Record:
     offset, topic, key, headers, body, crc, appended_s = row
     if zlib.crc32(body) != crc:
@@ -321,5 +248,5 @@ def _letter_filter(topic: str | None, status: str | None) -> tuple[str, tuple[st
 
 def _letter(row: tuple) -> Letter:
     named = dict(zip(_LETTER.split(", "), row, strict=True))
-    line = None if named["line"] == _WHOLE_PAYLOAD else named["line"]
+    line = None if named["line"] == WHOLE_PAYLOAD else named["line"]
     return Letter(**{**named, "line": line, "received_at": datetime.fromisoformat(named["received_at"])})

@@ -1,0 +1,88 @@
+"""A transaction of the embedded log: outputs, offsets, state and letters on one connection."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+
+import apsw
+import orjson
+
+from .port import Letter, NewRecord
+
+# The line of a letter that is about a payload as a whole; a null would never equal another null.
+WHOLE_PAYLOAD = -1
+
+
+class EmbeddedTxn:
+    """An open transaction on the writer connection."""
+
+    def __init__(self, db: apsw.Connection, now_s: float) -> None:
+        self._db, self._now_s = db, now_s
+        self.appended = False
+
+    def append(self, records: Iterable[NewRecord]) -> list[int]:
+        """Offsets of the records; of the stored one where (topic, key) is already there."""
+        return [self._append(record) for record in records]
+
+    def _append(self, record: NewRecord) -> int:
+        if record.key is not None:
+            found = self._db.execute(
+                "SELECT offset FROM records WHERE topic = ? AND key = ?", (record.topic, record.key)
+            ).fetchone()
+            if found:
+                return int(found[0])
+        self.appended = True
+        self._db.execute(
+            "INSERT INTO records (topic, key, headers, body, crc, appended_s) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                record.topic,
+                record.key,
+                orjson.dumps(dict(record.headers)),
+                record.body,
+                zlib.crc32(record.body),
+                self._now_s,
+            ),
+        )
+        return self._db.last_insert_rowid()
+
+    def commit(self, consumer: str, topic: str, offset: int) -> None:
+        """Move a consumer's offset forward; never back."""
+        self._db.execute(
+            "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = max(offset, excluded.offset)",
+            (consumer, topic, offset),
+        )
+
+    def put_state(self, scope: str, key: str, value: bytes) -> None:
+        """Keep a value by scope and key."""
+        self._db.execute(
+            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (scope, key, value)
+        )
+
+    def get_state(self, scope: str, key: str) -> bytes | None:
+        """The value of this transaction's view."""
+        return state(self._db, scope, key)
+
+    def add_letter(self, letter: Letter) -> None:
+        """Keep a letter; one that is already there stays as it is."""
+        line = WHOLE_PAYLOAD if letter.line is None else letter.line
+        self._db.execute(
+            "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                letter.topic, letter.payload, line, letter.reason, letter.raw, letter.stage, letter.parser,
+                letter.received_at.isoformat(), letter.status, letter.resolved_by,
+            ),
+        )  # fmt: skip
+
+    def resolve_letters(self, ids: Sequence[int], how: str) -> None:
+        """Mark letters as resolved."""
+        self._db.executemany(
+            "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
+        )
+
+
+def state(db: apsw.Connection, scope: str, key: str) -> bytes | None:
+    """The value kept under a scope and key."""
+    row = db.execute("SELECT value FROM state WHERE scope = ? AND key = ?", (scope, key)).fetchone()
+    return row[0] if row else None
