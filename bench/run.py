@@ -19,7 +19,7 @@ FULL = [
     ("flow.py", "spp", "3000000"),
     ("flow.py", "ercot", "1000000"),
     ("flow.py", "ticks", "1000000"),
-    ("latency.py", "10000", "20"),
+    ("latency.py", "10000", "30"),
     ("memory.py",),
 ]
 QUICK = [

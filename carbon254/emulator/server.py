@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from . import control
+from .control import revision_from, routes
 from .desks import PROVIDERS, desk
 from .faults import Fault, error, spoiled, throttled
 from .state import State
@@ -57,7 +57,7 @@ class Emulator:
     def revise(self, topic: str, market_day: date, **options: Any) -> Revision:
         """Publish a market day again, some prices changed; options as in `control`. Raises UnknownFeed."""
         entry = {"feed": topic, "market_day": market_day.isoformat(), **options}
-        return self.state.revise(control.revision_from(entry))
+        return self.state.revise(revision_from(entry))
 
     def fault(self, kind: str, provider: str = "*", **options: Any) -> None:
         """Put a fault in force. Raises ValueError for an unknown kind."""
@@ -73,7 +73,7 @@ def application(state: State) -> Starlette:
     async def provider(request: Request) -> Response:
         return await _answer(state, request)
 
-    pages = [*control.routes(state), Route("/{provider}/{path:path}", provider, methods=["GET"])]
+    pages = [*routes(state), Route("/{provider}/{path:path}", provider, methods=["GET"])]
     return Starlette(routes=pages)
 
 
