@@ -12,6 +12,7 @@ from carbon254.stores.ledger import Ledger, open_ledger
 from carbon254.stores.log import Log, open_log
 from carbon254.workspace import Workspace
 
+from .beside import CONSUMERS
 from .console import out, settings_of, show, stamp
 
 
@@ -47,7 +48,7 @@ def standing(workspace: Path, feed: str) -> None:
         for name in names:
             payloads, count, mark = totals.get(name, (0, 0, None))
             rows.append((name, payloads, count, mark, _open(log, name)))
-        lags = {name: log.lag(name, "raw." if name == "normalise" else "rows.") for name in _CONSUMERS}
+        lags = {name: log.lag(name, prefix) for name, prefix in CONSUMERS.items()}
     show(("feed", "batches", "rows", "watermark", "open letters"), rows)
     out.print("to carry: " + ", ".join(f"{name} {lag:,}" for name, lag in lags.items()), highlight=False)
     if feed:
@@ -61,9 +62,6 @@ def newest(workspace: Path, feed: str, partition: str) -> None:
     if mark is None:
         raise WorkspaceError(f"nothing of {feed} has been received{f' for {partition}' if partition else ''} yet")
     out.print(stamp(mark), highlight=False)
-
-
-_CONSUMERS = ("normalise", "project", "bars", "lake")
 
 
 def _open(log: Log, feed: str) -> int:

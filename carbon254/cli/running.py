@@ -6,7 +6,6 @@ Beside a running node the command fetches into the shared log, and the node carr
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ import typer
 
 from carbon254.app import Node, base_urls, open_node
 from carbon254.clock import Clock, ServerClock, SystemClock
-from carbon254.errors import TransientError
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
@@ -27,10 +25,8 @@ from carbon254.stores.raw import open_raw
 from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
 
+from .beside import wait_until_carried
 from .console import complain, progress, say, secrets, settings_of, show
-
-_CARRY_TIMEOUT_S = 600.0
-_CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
 
 
 @dataclass
@@ -51,6 +47,7 @@ class Result:
 class Desk:
     """What a command works with: the log and the inbox, and the node where it was opened here."""
 
+    workspace: Workspace
     log: Log
     inbox: Inbox
     fetcher: Fetcher
@@ -61,13 +58,9 @@ class Desk:
     def carry(self) -> None:
         """Carry what is pending to every store, or wait until the running node has."""
         if self.node is not None:
-            return self.node.runner.drain()
-        end = time.monotonic() + _CARRY_TIMEOUT_S
-        while any(self.log.lag(name, prefix) for name, prefix in _CONSUMERS.items()):
-            if time.monotonic() > end:
-                raise TransientError("the running node has not carried everything yet; see: c254 status")
-            time.sleep(0.2)
-        return None
+            self.node.runner.drain()
+        else:
+            wait_until_carried(self.workspace, self.log)
 
     def counts(self, feed: str) -> tuple[int, int]:
         """(end of the log, letters of the feed): where counting starts."""
@@ -81,13 +74,13 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     folder = Workspace(workspace)
     if folder.running() is None:
         with open_node(settings, secrets()) as node:
-            yield Desk(node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node)
+            yield Desk(folder, node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node)
         return
     clock = ServerClock() if settings.emulator_url else SystemClock()
     log = open_log(folder.path("log.db"))
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
-        yield Desk(log, Inbox(open_raw(folder.path("raw")), log, Metrics()), fetcher, clock, None)
+        yield Desk(folder, log, Inbox(open_raw(folder.path("raw")), log, Metrics()), fetcher, clock, None)
     finally:
         log.close()
 

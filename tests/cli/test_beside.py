@@ -1,0 +1,102 @@
+"""Beside a node: a command waits while it carries, and says why when it does not."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from carbon254.cli import beside
+from carbon254.errors import TransientError
+from carbon254.stores.log import Log, NewRecord, open_log
+from carbon254.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    folder = Workspace(tmp_path / "ws")
+    folder.claim()
+    yield folder
+    folder.release()
+
+
+@pytest.fixture
+def log(workspace: Workspace) -> Iterator[Log]:
+    """A log with one payload that nobody has carried."""
+    opened = open_log(workspace.path("log.db"))
+    opened.append([NewRecord("raw.iso.rt.lmp.spp", None, {}, b"")])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "_STEP_S", 0.01)
+    monkeypatch.setattr(beside, "_ASK_AFTER_S", 0.05)
+    monkeypatch.setattr(beside, "_PATIENCE_S", 0.5)
+
+
+@pytest.fixture
+def node(workspace: Workspace) -> Iterator[dict[str, str]]:
+    """A server that is not ready for these reasons."""
+    reasons: dict[str, str] = {}
+
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if reasons else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"reasons": reasons}).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ready)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    workspace.announce(f"http://127.0.0.1:{server.server_address[1]}")
+    yield reasons
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def commit(log: Log) -> None:
+    with log.transaction() as txn:
+        txn.commit("normalise", "raw.iso.rt.lmp.spp", log.end_offset())
+
+
+def test_it_returns_once_all_is_carried(workspace: Workspace, log: Log, node: dict[str, str]) -> None:
+    later = threading.Timer(0.1, commit, [log])
+    later.start()
+    beside.wait_until_carried(workspace, log)
+    later.join()
+    assert log.lag("normalise", "raw.") == 0
+
+
+def test_a_node_in_trouble_is_named_with_its_reason(workspace: Workspace, log: Log, node: dict[str, str]) -> None:
+    node["normalise"] = "OSError: no space left"
+    with pytest.raises(TransientError, match=r"trouble .normalise: OSError: no space left"):
+        beside.wait_until_carried(workspace, log)
+
+
+def test_a_node_that_moves_nothing_is_not_waited_for(workspace: Workspace, log: Log, node: dict[str, str]) -> None:
+    with pytest.raises(TransientError, match="does not carry normalise; what was taken in is kept"):
+        beside.wait_until_carried(workspace, log)
+
+
+def test_a_node_too_busy_to_answer_is_not_in_trouble(workspace: Workspace, log: Log) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as refused:
+        port = refused.getsockname()[1]
+    workspace.announce(f"http://127.0.0.1:{port}")
+    with pytest.raises(TransientError, match="does not carry normalise"):
+        beside.wait_until_carried(workspace, log)
+
+
+def test_a_node_that_has_stopped_is_not_waited_for(workspace: Workspace, log: Log) -> None:
+    workspace.release()
+    with pytest.raises(TransientError, match=r"has stopped.*c254 up"):
+        beside.wait_until_carried(workspace, log)
