@@ -64,9 +64,10 @@ class Runner:
                 self.trouble.pop(name, None)
             except Exception as error:
                 # A consumer must outlive a bad moment of a store: the trouble is shown by /ready and tried again.
-                self.trouble[name] = f"{type(error).__name__}: {error}"
+                told, self.trouble[name] = self.trouble.get(name), f"{type(error).__name__}: {error}"
                 self._metrics.failures.labels(name).inc()
-                journal.error("step failed; it will be tried again", exc_info=error)
+                if told != self.trouble[name]:
+                    journal.error("step failed; it will be tried again", exc_info=error)
                 self._stop.wait(_TROUBLE_S)
                 continue
             if carried:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -213,3 +214,136 @@ def test_processes_together_never_exceed_the_budget(tmp_path: Path) -> None:
     workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     waits = sorted(float(line) for worker in workers for line in worker.communicate(timeout=60)[0].split())
     assert waits == [5.0 * n for n in range(60)]
+
+
+HEADED = replace(KEYED, access=replace(KEYED.access, kind="header", name="Ocp-Apim-Subscription-Key"))
+
+
+@pytest.fixture
+def keyed(server: Server, clock: ManualClock, tmp_path: Path) -> Iterator[Fetcher]:
+    secrets = {"KEYED_API_KEY": "s3cret/key"}
+    made = Fetcher({"keyed": server.url}, secrets, clock, open_budget(tmp_path / "k.db"), 5, wait_initial_s=0.001)
+    yield made
+    made.close()
+
+
+def test_a_key_never_follows_a_redirect_to_another_host(keyed: Fetcher, server: Server) -> None:
+    other = Server()
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    server.scripts = [says(302, Location="/nearer"), says(302, Location=f"{other.url}/elsewhere")]
+    assert keyed.get(HEADED, ASK).data == b"ok"
+    other.shutdown()
+    other.server_close()
+    assert [call[1].get(HEADED.access.name) for call in server.calls] == ["s3cret/key"] * 2
+    assert HEADED.access.name not in other.calls[0][1]
+
+
+@pytest.mark.parametrize("echo", [b"key s3cret/key is bad", b"/file?api_key=s3cret%2Fkey is bad"])
+def test_a_key_that_the_provider_repeats_is_not_passed_on(keyed: Fetcher, server: Server, echo: bytes) -> None:
+    server.scripts = [says(400, echo)]
+    with pytest.raises(FetchFailed, match=r"\*\*\* is bad") as failed:
+        keyed.get(KEYED, ASK)
+    assert "s3cret" not in str(failed.value)
+
+
+def test_a_redirect_leads_to_http_only(fetcher: Fetcher, server: Server) -> None:
+    server.scripts = [says(302, Location="ftp://files.invalid/a")]
+    with pytest.raises(FetchFailed, match="ftp://files.invalid"):
+        fetcher.get(SPP, ASK)
+    assert len(server.calls) == 1
+
+
+def test_five_redirects_are_followed(fetcher: Fetcher, server: Server) -> None:
+    server.scripts = [*(says(302, Location=f"/{n}") for n in range(5)), says(200, b"there")]
+    assert fetcher.get(SPP, ASK).data == b"there"
+
+
+@pytest.mark.parametrize("trouble", [says(200, b"not gzip", Content_Encoding="gzip"), says(408)])
+def test_a_spoilt_answer_is_tried_again(fetcher: Fetcher, server: Server, trouble: Script) -> None:
+    server.scripts = [trouble, says(200, b"whole")]
+    assert fetcher.get(SPP, ASK).data == b"whole"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("40", 40.0), ("Tue, 01 Jul 2025 00:00:42 GMT", 42.0), ("9999", 300.0), ("soon", 5.0)]
+)
+def test_the_pause_that_a_provider_asks_for_is_kept(
+    fetcher: Fetcher, server: Server, clock: ManualClock, status: int, asked: str, waited: float
+) -> None:
+    server.scripts = [says(status, Retry_After=asked), says(200, b"ok")]
+    fetcher.get(SPP, ASK)
+    assert clock.elapsed_s == waited
+
+
+def test_pauses_grow_and_go_through_the_clock(server: Server, clock: ManualClock, tmp_path: Path) -> None:
+    server.scripts = [says(500)]
+    made = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"), attempts=4, wait_initial_s=10.0)
+    began = time.monotonic()
+    with pytest.raises(TransientError, match="500"):
+        made.get(SPP, ASK)
+    assert 10 + 20 + 30 <= clock.elapsed_s <= 1.5 * (10 + 20 + 30)
+    assert time.monotonic() - began < 10
+    made.close()
+
+
+def test_the_circuit_stops_a_call_that_is_at_it_and_lets_one_probe_through(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    server.scripts = [says(500)]
+    made = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"), attempts=20, wait_initial_s=0.001)
+    for calls in (5, 6):
+        with pytest.raises(CircuitOpen):
+            made.get(SPP, ASK)
+        assert len(server.calls) == calls
+        clock.sleep(61)
+    made.close()
+
+
+def test_an_answer_that_drips_for_ever_is_given_up(fetcher: Fetcher, server: Server, clock: ManualClock) -> None:
+    def drip(desk: Desk) -> None:
+        desk.send_response(200)
+        desk.send_header("Content-Length", "1000000")
+        desk.end_headers()
+        for _ in range(5):
+            desk.wfile.write(b"x" * 100)
+            desk.wfile.flush()
+            time.sleep(0.05)
+            clock.sleep(400)
+
+    server.scripts = [drip]
+    with pytest.raises(TransientError, match="not whole after"):
+        fetcher.get(SPP, ASK)
+
+
+def test_threads_share_one_budget(tmp_path: Path) -> None:
+    budget, trouble = open_budget(tmp_path / "budget.db"), []
+
+    def work() -> None:
+        try:
+            for number in range(100):
+                budget.take("host", 5.0, 1, 1_000.0)
+                budget.validators(f"url{number}")
+                budget.note("host", False, 1_000.0, 10_000)
+                budget.failures("host")
+        except Exception as error:
+            trouble.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (trouble, budget.failures("host")) == ([], (400, None))
+    assert budget.take("host", 5.0, 1, 1_000.0) == 5.0 * 400
+
+
+def test_processes_count_failures_together_and_a_restart_remembers(tmp_path: Path) -> None:
+    code = (
+        "import pathlib; from carbon254.feeds.budget import open_budget\n"
+        f"b = open_budget(pathlib.Path({str(tmp_path / 'budget.db')!r}))\n"
+        "for _ in range(50): b.note('host', False, 1000.0, 150)"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    assert open_budget(tmp_path / "budget.db").failures("host") == (150, 1_000.0)
