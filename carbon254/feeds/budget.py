@@ -76,8 +76,7 @@ class FileBudget:
 
     def validators(self, url: str) -> Validators:
         """The validators of the last answer from `url`."""
-        with self._lock:
-            row = self._db.execute("SELECT etag, modified FROM validators WHERE url = ?", (url,)).fetchone()
+        row = self._db.execute("SELECT etag, modified FROM validators WHERE url = ?", (url,)).fetchone()
         return Validators(*row) if row else Validators()
 
     def remember(self, url: str, validators: Validators) -> None:
@@ -91,22 +90,18 @@ class FileBudget:
 
     def failures(self, host: str) -> tuple[int, float | None]:
         """(failures in a row, when the circuit opened or None)."""
-        with self._lock:
-            row = self._db.execute("SELECT failures, opened_at FROM breakers WHERE host = ?", (host,)).fetchone()
+        row = self._db.execute("SELECT failures, opened_at FROM breakers WHERE host = ?", (host,)).fetchone()
         return (int(row[0]), row[1]) if row else (0, None)
 
     def note(self, host: str, ok: bool, now_s: float, threshold: int) -> None:
         """Count an outcome; at `threshold` failures in a row the circuit opens."""
-        with self._lock:
+        with self._lock, self._db:
             if ok:
                 self._db.execute("DELETE FROM breakers WHERE host = ?", (host,))
                 return
-            # One statement: reading first and writing then fails where another process writes in between.
-            self._db.execute(
-                "INSERT INTO breakers VALUES (?1, 1, iif(1 >= ?3, ?2, NULL)) ON CONFLICT (host) DO UPDATE "
-                "SET failures = failures + 1, opened_at = iif(failures + 1 >= ?3, ?2, NULL)",
-                (host, now_s, threshold),
-            )
+            failures = self.failures(host)[0] + 1
+            opened = now_s if failures >= threshold else None
+            self._db.execute("INSERT OR REPLACE INTO breakers VALUES (?, ?, ?)", (host, failures, opened))
 
 
 def open_budget(path: Path) -> FileBudget:

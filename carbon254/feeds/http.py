@@ -3,19 +3,15 @@
 A call waits for its host's token (also across processes and restarts), is tried again on what may pass (refused
 connections, time-outs, 5xx, 429, cut-off answers) with growing pauses, honours Retry-After, and stops asking a host
 that failed five times in a row until it has had a minute to heal. Certificates are always checked; no proxy is taken
-from the environment. Credentials are added last, go to the provider's own origin only, and never appear in a stored
-address or a message. Every pause goes through the clock.
+from the environment. Credentials are added last and never appear in a stored address.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote
 
 import httpx2 as httpx
 import stamina
@@ -28,8 +24,6 @@ from .budget import Budget, Validators
 from .contract import Request
 
 MAX_BYTES = 512 << 20
-MAX_SECONDS = 900.0
-_MAX_REDIRECTS = 5
 _BREAKER_FAILURES = 5
 _BREAKER_REST_S = 60.0
 _MAX_RETRY_AFTER_S = 300.0
@@ -67,6 +61,8 @@ class Fetcher:
         self._attempts, self._wait_initial_s = attempts, wait_initial_s
         self._client = httpx.Client(
             timeout=timeout_s,
+            follow_redirects=True,
+            max_redirects=5,
             trust_env=False,
             headers={"User-Agent": _AGENT, "Accept-Encoding": "gzip, deflate"},
         )
@@ -76,20 +72,12 @@ class Fetcher:
 
         Raises NotPublished (404), FetchFailed (refused, or a key is missing), CircuitOpen, or the last TransientError.
         """
-        pause_s = 0.0
+        self._check_circuit(self._host(provider, request))
         for attempt in stamina.retry_context(
             on=_again, attempts=self._attempts, timeout=None, wait_initial=self._wait_initial_s, wait_max=30.0
         ):
-            # Stamina reckons the growing pause; the clock that was handed in sleeps it, with some jitter.
-            self._clock.sleep(pause_s)
-            pause_s = attempt.next_wait * random.uniform(1.0, 1.5)
             with attempt:
-                try:
-                    return self._once(provider, request)
-                except Throttled:
-                    # The budget holds the pause that the provider asked for.
-                    pause_s = 0.0
-                    raise
+                return self._once(provider, request)
         raise AssertionError("the retry loop ends by returning or raising")
 
     def remember(self, answer: Answer) -> None:
@@ -103,42 +91,30 @@ class Fetcher:
 
     def _once(self, provider: Provider, request: Request) -> Answer:
         host, address = self._host(provider, request), self._address(provider, request)
-        # Before every try: a host that fails while one call is at it is left alone too.
-        self._check_circuit(host)
         self._clock.sleep(
             self._budget.take(host, self._interval(provider), provider.burst, self._clock.now().timestamp())
         )
         public = str(httpx.URL(address, params=dict(request.params)))
         call = self._call(provider, request, address, public)
         try:
-            with self._follow(call, public) as response:
-                answer = self._answer(response, public, provider, call)
-        except (NotPublished, FetchFailed):
-            # The host is well: it answered, though not with what was asked for.
+            with self._client.stream("GET", call.url, headers=call.headers, auth=call.auth) as response:
+                answer = self._answer(response, public, provider)
+        except httpx.TooManyRedirects as error:
+            raise FetchFailed(f"{public} redirects without end") from error
+        except NotPublished:
+            # The provider answered as it should: there is nothing there yet.
             self._budget.note(host, True, self._clock.now().timestamp(), _BREAKER_FAILURES)
             raise
-        except (httpx.RequestError, TransientError) as error:
+        except (httpx.TransportError, TransientError) as error:
             self._budget.note(host, False, self._clock.now().timestamp(), _BREAKER_FAILURES)
             if isinstance(error, TransientError):
                 self._pause(host, error)
                 raise
-            raise TransientError(f"{public}: {type(error).__name__}: {call.scrub(str(error))}") from error
+            raise TransientError(f"{public}: {type(error).__name__}: {error}") from error
         self._budget.note(host, True, self._clock.now().timestamp(), _BREAKER_FAILURES)
         return answer
 
-    @contextmanager
-    def _follow(self, call: _Call, public: str) -> Iterator[httpx.Response]:
-        """The answer at the end of the redirects, of which no body is read."""
-        for _ in range(_MAX_REDIRECTS + 1):
-            with self._client.stream("GET", call.url, headers=call.headers, auth=call.auth) as response:
-                following = response.next_request
-                if following is None:
-                    yield response
-                    return
-            call = call.redirected(following.url, public)
-        raise FetchFailed(f"{public} redirects without end")
-
-    def _answer(self, response: httpx.Response, public: str, provider: Provider, call: _Call) -> Answer:
+    def _answer(self, response: httpx.Response, public: str, provider: Provider) -> Answer:
         status, received = response.status_code, self._clock.received(response.headers)
         kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         if status == httpx.codes.NOT_MODIFIED:
@@ -146,11 +122,10 @@ class Fetcher:
         data = self._body(response, public)
         if status == httpx.codes.OK:
             return Answer(data, status, kept, public, received)
-        text = call.scrub(data.decode("utf-8", "replace"))[:200].strip()
-        asked_to_wait = status == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in response.headers
-        if status == httpx.codes.TOO_MANY_REQUESTS or asked_to_wait:
-            raise Throttled(f"{public}: throttled ({status}): {text}", self._retry_after(response))
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        text = data[:200].decode("utf-8", "replace").strip()
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise Throttled(f"{public}: throttled: {text}", self._retry_after(response))
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise TransientError(f"{public}: {status}: {text}")
         if status == httpx.codes.NOT_FOUND:
             raise NotPublished(f"{public}: not published yet (404)")
@@ -160,13 +135,11 @@ class Fetcher:
 
     def _body(self, response: httpx.Response, public: str) -> bytes:
         """The body, bounded. A body shorter than its declared length was cut off on the way."""
-        out, began_s = bytearray(), self._clock.monotonic()
+        out = bytearray()
         for chunk in response.iter_bytes():
             out += chunk
             if len(out) > MAX_BYTES:
                 raise FetchFailed(f"{public}: the answer exceeds {MAX_BYTES:,} bytes; ask for a shorter span")
-            if self._clock.monotonic() - began_s > MAX_SECONDS:
-                raise TransientError(f"{public}: the answer was not whole after {MAX_SECONDS:,.0f} s")
         declared = response.headers.get("content-length")
         if declared and response.num_bytes_downloaded < int(declared):
             raise TransientError(f"{public}: cut off after {response.num_bytes_downloaded:,} of {declared} bytes")
@@ -188,9 +161,7 @@ class Fetcher:
         known = self._budget.validators(public)
         headers |= {"If-None-Match": known.etag} if known.etag else {}
         headers |= {"If-Modified-Since": known.modified} if known.modified else {}
-        secrets = tuple(value for value in credentials if value)
-        own = access.name if access.kind == "header" else ""
-        return _Call(httpx.URL(address, params=params), headers, auth, own, secrets)
+        return _Call(httpx.URL(address, params=params), headers, auth)
 
     def _check_circuit(self, host: str) -> None:
         failures, opened = self._budget.failures(host)
@@ -234,30 +205,13 @@ class _Call:
     url: httpx.URL
     headers: Mapping[str, str]
     auth: httpx.Auth | None
-    key_header: str
-    secrets: tuple[str, ...]
-
-    def redirected(self, url: httpx.URL, public: str) -> _Call:
-        """The call that a redirect leads to; another origin gets no credential. Raises FetchFailed where it is unsafe."""
-        downgrade = self.url.scheme == "https" and url.scheme != "https"
-        if url.scheme not in ("http", "https") or downgrade:
-            raise FetchFailed(f"{public} redirects to {url.scheme}://{url.host}, which is not followed")
-        if url.origin == self.url.origin:
-            return replace(self, url=url)
-        headers = {name: value for name, value in self.headers.items() if name != self.key_header}
-        return replace(self, url=url, headers=headers, auth=None)
-
-    def scrub(self, text: str) -> str:
-        """Text from outside, without our credentials."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
-        return text
 
 
 def _again(error: Exception) -> bool | timedelta:
-    """Whether to try again; at once as far as stamina goes, because our own clock has the pause."""
-    passing = isinstance(error, TransientError) and not isinstance(error, NotPublished | CircuitOpen)
-    return timedelta(0) if passing else False
+    """Whether to try again, and after a throttle at once: the budget already holds the pause."""
+    if isinstance(error, Throttled):
+        return timedelta(0)
+    return isinstance(error, TransientError) and not isinstance(error, NotPublished | CircuitOpen)
 
 
 def _key_advice(provider: Provider) -> str:

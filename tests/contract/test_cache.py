@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +24,7 @@ def price(place: str, interval: int, lmp: float | None, known: int = 0) -> dict[
 
 
 def frame(*rows: dict[str, object]) -> pl.DataFrame:
-    floats = dict.fromkeys("lmp energy congestion loss ghg".split(), pl.Float64)
+    floats = dict.fromkeys(("lmp", "energy", "congestion", "loss", "ghg"), pl.Float64)
     return pl.DataFrame(list(rows), schema_overrides=floats)
 
 
@@ -96,50 +94,16 @@ def test_narrowing_by_market_run_and_place() -> None:
     assert missing is not None and missing.is_empty()
 
 
-def tick(instrument: str, second: int, sequence: int = 0, price: float | None = None) -> dict[str, object]:
-    row, at = dict.fromkeys(TICK_COLUMNS, "x"), START + timedelta(seconds=second)
-    quoted = float(second) if price is None else price
-    numbers = {"sequence": sequence, "price": quoted, "quantity": 1.0, "bid": None, "ask": None, "flags": 0}
-    return {**row, "instrument": instrument, "event_time": at, "received_at": at, **numbers}
-
-
 def test_the_newest_tick_of_each_instrument_stands() -> None:
+    def tick(instrument: str, second: int) -> dict[str, object]:
+        row = dict.fromkeys(TICK_COLUMNS, "x")
+        at = START + timedelta(seconds=second)
+        numbers = {"sequence": second, "price": float(second), "quantity": 1.0, "bid": None, "ask": None, "flags": 0}
+        return {**row, "instrument": instrument, "event_time": at, "received_at": at, **numbers}
+
     cache = LatestPrices()
     for rows in ([tick("NG", 5), tick("CL", 1)], [tick("NG", 3), tick("CL", 2)]):
         cache.put_ticks(pl.DataFrame(rows, schema_overrides={"bid": pl.Float64, "ask": pl.Float64}))
     found = cache.get_ticks()
     assert found is not None
     assert dict(zip(found["instrument"], found["price"], strict=True)) == {"NG": 5.0, "CL": 2.0}
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_ticks_of_one_instant_are_told_apart_by_their_sequence(order: int) -> None:
-    rows = [tick("NG", 5, sequence=n, price=float(n)) for n in range(50)][::order]
-    cache = LatestPrices()
-    cache.put_ticks(pl.DataFrame(rows, schema_overrides={"bid": pl.Float64, "ask": pl.Float64}))
-    found = cache.get_ticks()
-    assert found is not None and found["price"].to_list() == [49.0]
-
-
-def test_readers_and_writers_at_once_see_whole_batches() -> None:
-    cache, torn = LatestPrices(), []
-    cache.put(frame(price("A", 0, 0.0), price("B", 0, 0.0)))
-
-    def write(interval: int) -> None:
-        cache.put(frame(price("A", interval, float(interval)), price("B", interval, float(interval))))
-
-    def watch() -> None:
-        while True:
-            now = held(cache)
-            if now["A"] != now["B"]:
-                torn.append(now)
-            if now["A"][1] == 30.0:
-                return
-
-    watchers = [threading.Thread(target=watch) for _ in range(2)]
-    writers = [threading.Thread(target=lambda start=start: [write(n) for n in range(start, 31, 2)]) for start in (1, 2)]
-    for thread in (*watchers, *writers):
-        thread.start()
-    for thread in (*watchers, *writers):
-        thread.join(30)
-    assert not any(thread.is_alive() for thread in watchers) and not torn

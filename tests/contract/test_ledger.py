@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,53 +92,3 @@ def test_a_ledger_opened_again_says_the_same(ledger: Ledger, tmp_path: Path) -> 
     again = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     assert again.entries(FEED)[0].rows == 10
     again.close()
-
-
-def _child(path: Path, work: str) -> subprocess.Popen[str]:
-    code = f"""
-import os
-from datetime import UTC, datetime
-from carbon254.stores.ledger import Ledger, Noted, open_ledger
-NOW = datetime.fromisoformat({NOW.isoformat()!r})
-ledger = open_ledger("sqlite:///{path}")
-{work}
-"""
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-
-
-def test_processes_that_note_the_same_agree(ledger: Ledger, tmp_path: Path) -> None:
-    work = f"""
-for n in range(40):
-    ledger.complete([Noted({FEED!r}, {DAY!r}, f"sha{{n}}:0", 10, NOW.isoformat(), NOW.isoformat())], NOW)
-    ledger.begin({FEED!r}, "2025-07-02", NOW)
-"""
-    children = [_child(tmp_path / "ledger.db", work) for _ in range(3)]
-    for child in children:
-        assert child.wait(60) == 0, child.stderr and child.stderr.read()[-500:]
-    later, first = ledger.entries(FEED)
-    assert (first.payloads, first.rows) == (40, 400)
-    assert later.attempts == 120
-
-
-def test_a_process_that_dies_in_the_middle_leaves_nothing_half_noted(ledger: Ledger, tmp_path: Path) -> None:
-    work = f"""
-parts = [Noted({FEED!r}, {DAY!r}, f"sha{{n}}:0", 10, NOW.isoformat(), NOW.isoformat()) for n in range(4)]
-ledger.complete(parts[:2], NOW)
-Ledger._move = lambda *_, **__: os._exit(9)
-ledger.complete(parts, NOW)
-"""
-    assert _child(tmp_path / "ledger.db", work).wait(60) == 9
-    (entry,) = ledger.entries(FEED)
-    assert (entry.payloads, entry.rows, entry.state) == (2, 20, "completed")
-    ledger.complete([noted(3)], NOW)
-    assert ledger.entries(FEED)[0].payloads == 3
-
-
-def test_threads_share_one_ledger(ledger: Ledger) -> None:
-    threads = [threading.Thread(target=lambda: [ledger.complete([noted(n)], NOW) for n in range(10)]) for _ in range(4)]
-    threads += [threading.Thread(target=lambda: [ledger.entries() for _ in range(20)]) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert ledger.entries(FEED)[0].payloads == 10

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import subprocess
-import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,83 +72,3 @@ def test_a_crash_before_the_rename_leaves_nothing_visible(raw: RawArchive, tmp_p
     assert (raw.sweep(), raw.sweep()) == (1, 0)
     sha256 = raw.put(b"half", provenance()).sha256
     assert raw.get(sha256) == b"half"
-
-
-def test_sweeping_leaves_what_is_being_written(raw: RawArchive, tmp_path: Path) -> None:
-    folder = tmp_path / "raw" / "ab"
-    folder.mkdir()
-    with (folder / "one.tmp").open("wb") as busy:
-        fcntl.flock(busy, fcntl.LOCK_EX)
-        assert raw.sweep() == 0
-    assert raw.sweep() == 1
-
-
-def test_a_line_that_a_crash_cut_off_is_no_arrival(raw: RawArchive, tmp_path: Path) -> None:
-    sha256 = raw.put(b"bytes", provenance()).sha256
-    journal = tmp_path / "raw" / sha256[:2] / f"{sha256}.jsonl"
-    journal.write_bytes(journal.read_bytes() + journal.read_bytes()[:20])
-    assert [one.received_at for one in raw.provenance(sha256)] == [NOW]
-    raw.put(b"bytes", provenance(NOW + timedelta(hours=1)))
-    assert [one.received_at for one in raw.provenance(sha256)] == [NOW, NOW + timedelta(hours=1)]
-
-
-def test_a_crash_between_the_bytes_and_the_note_is_mended_by_the_next_arrival(raw: RawArchive, tmp_path: Path) -> None:
-    sha256 = raw.put(b"bytes", provenance()).sha256
-    (tmp_path / "raw" / sha256[:2] / f"{sha256}.jsonl").unlink()
-    assert raw.provenance(sha256) == []
-    raw.put(b"bytes", provenance())
-    assert len(raw.provenance(sha256)) == 1
-    with pytest.raises(KeyError, match="no payload"):
-        raw.provenance("0" * 64)
-
-
-def test_a_damaged_note_is_said(raw: RawArchive, tmp_path: Path) -> None:
-    sha256 = raw.put(b"bytes", provenance()).sha256
-    journal = tmp_path / "raw" / sha256[:2] / f"{sha256}.jsonl"
-    journal.write_bytes(b"#" + journal.read_bytes()[1:])
-    with pytest.raises(CorruptPayload, match="provenance"):
-        raw.provenance(sha256)
-
-
-def test_the_same_bytes_again_mend_a_damaged_object(raw: RawArchive, tmp_path: Path) -> None:
-    data = os.urandom(5_000)
-    sha256 = raw.put(data, provenance()).sha256
-    path = tmp_path / "raw" / sha256[:2] / f"{sha256}.zst"
-    path.write_bytes(path.read_bytes()[:100])
-    raw.put(data, provenance())
-    assert raw.get(sha256) == data
-
-
-def test_threads_and_processes_share_the_folder(raw: RawArchive, tmp_path: Path) -> None:
-    code = f"""
-import pathlib, datetime
-from carbon254.stores.raw import Provenance, open_raw
-raw = open_raw(pathlib.Path({str(tmp_path / "raw")!r}))
-at = datetime.datetime.fromisoformat({NOW.isoformat()!r})
-for n in range(30):
-    raw.put(b"%d" % n, Provenance("iso.rt.lmp.spp", "https://example.org/a", "a.csv", "subject", at))
-    raw.sweep()
-"""
-    other = subprocess.Popen([sys.executable, "-c", code])
-    writers = [threading.Thread(target=lambda: [raw.put(b"%d" % n, provenance()) for n in range(30)]) for _ in "abcd"]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert other.wait(60) == 0
-    assert [raw.get(sha256) for sha256 in raw.ids()] and len(list(raw.ids())) == 30
-    assert {len(raw.provenance(sha256)) for sha256 in raw.ids()} == {1}
-
-
-def test_everything_is_synced_before_put_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw, synced, sync = open_raw(tmp_path / "raw"), [], os.fsync
-
-    def fsync(handle: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
-        sync(handle)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    sha256 = raw.put(b"bytes", provenance()).sha256
-    root, folder = tmp_path / "raw", tmp_path / "raw" / sha256[:2]
-    kinds = [path.suffix or path for path in synced]
-    assert kinds == [root, ".tmp", folder, ".jsonl", folder]

@@ -1,22 +1,19 @@
 """The ledger: what each feed has done for each partition (market day), by which payloads, and how it stands.
 
 SQLAlchemy Core on SQLite or Postgres, one code. Rows, checksum and watermark of a partition follow from the payload
-batches noted for it, so that noting one twice changes nothing, also from two processes at once. Every change of state
-is kept in `history`.
+batches noted for it, so that noting one twice changes nothing. Every change of state is kept in `history`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import StaticPool
 
 from carbon254.errors import PermanentError
@@ -30,10 +27,6 @@ _NEXT = {
     "failed": {"running", "replaying", "completed", "failed"},
     "replaying": {"completed", "failed", "replaying"},
 }
-_BUSY_S = 30
-_WRITES = "c254_writes"
-_TRIES = 5
-_T = TypeVar("_T")
 _META = sa.MetaData()
 _RUNS = sa.Table(
     "runs",
@@ -109,30 +102,48 @@ class Ledger:
     def __init__(self, url: str) -> None:
         sqlite = url.startswith("sqlite")
         # One connection for SQLite: older system libraries can lose a WAL reset between two.
-        arguments = {"check_same_thread": False, "timeout": _BUSY_S}
-        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": arguments}
+        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         self._engine = sa.create_engine(url, **(options if sqlite else {}))
         self._lock = threading.Lock()
         if sqlite:
-            event.listen(self._engine, "connect", _settle)
-            event.listen(self._engine, "begin", _take)
-        self._write(_META.create_all)
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA synchronous = FULL")
+        _META.create_all(self._engine)
 
     def begin(self, feed: str, partition: str, at: datetime, state: str = "running") -> None:
         """A run starts; its attempt is counted. Raises IllegalTransition."""
-        self._write(lambda db: self._move(db, feed, partition, state, at, attempt=True))
+        with self._lock, self._engine.begin() as db:
+            self._move(db, feed, partition, state, at, attempt=True)
 
     def fail(self, feed: str, partition: str, at: datetime, error: str) -> None:
         """A run ended with an error."""
-        self._write(lambda db: self._move(db, feed, partition, "failed", at, error=error))
+        with self._lock, self._engine.begin() as db:
+            self._move(db, feed, partition, "failed", at, error=error)
 
     def rebuilt(self, feed: str, partition: str, at: datetime) -> None:
         """A new build of the partition stands."""
-        self._write(lambda db: self._move(db, feed, partition, "completed", at, new_build=True))
+        with self._lock, self._engine.begin() as db:
+            self._move(db, feed, partition, "completed", at, new_build=True)
 
     def complete(self, noted: Sequence[Noted], at: datetime) -> None:
         """Batches of payloads reached their partitions. Those already noted change nothing."""
-        self._write(lambda db: self._note(db, noted, at))
+        with self._lock, self._engine.begin() as db:
+            for part in noted:
+                key = (part.feed, part.partition, part.payload)
+                where = sa.and_(*(column == value for column, value in zip(_PARTS.primary_key, key, strict=True)))
+                if db.execute(sa.select(_PARTS.c.rows).where(where)).first():
+                    continue
+                db.execute(
+                    _PARTS.insert().values(
+                        feed=part.feed,
+                        partition=part.partition,
+                        payload=part.payload,
+                        rows=part.rows,
+                        watermark=part.watermark,
+                        received_at=part.received_at,
+                    )
+                )
+                self._move(db, part.feed, part.partition, "completed", at)
 
     def entries(
         self, feed: str | None = None, partition: str | None = None, state: str | None = None, limit: int = 100
@@ -168,31 +179,12 @@ class Ledger:
 
     def prune(self, before: datetime) -> int:
         """Forget history older than `before`; how many lines."""
-        return self._write(lambda db: db.execute(_HISTORY.delete().where(_HISTORY.c.at < _text(before))).rowcount)
+        with self._lock, self._engine.begin() as db:
+            return db.execute(_HISTORY.delete().where(_HISTORY.c.at < _text(before))).rowcount
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
-
-    def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """`work` in a transaction; again where another process wrote the same key first and what it wrote now shows."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with self._lock, self._engine.connect().execution_options(**{_WRITES: True}) as db, db.begin():
-                    return work(db)
-            except IntegrityError:
-                if not left:
-                    raise
-        raise AssertionError("the loop ends by returning or raising")
-
-    def _note(self, db: sa.Connection, noted: Sequence[Noted], at: datetime) -> None:
-        for part in noted:
-            key = (part.feed, part.partition, part.payload)
-            where = sa.and_(*(column == value for column, value in zip(_PARTS.primary_key, key, strict=True)))
-            if db.execute(sa.select(_PARTS.c.rows).where(where)).first():
-                continue
-            db.execute(_PARTS.insert().values(**asdict(part)))
-            self._move(db, part.feed, part.partition, "completed", at)
 
     def _move(
         self,
@@ -207,7 +199,7 @@ class Ledger:
         new_build: bool = False,
     ) -> None:
         where = sa.and_(_RUNS.c.feed == feed, _RUNS.c.partition == partition)
-        found = db.execute(sa.select(_RUNS).where(where).with_for_update()).first()
+        found = db.execute(sa.select(_RUNS).where(where)).first()
         before = found.state if found else ""
         if state not in _NEXT[before]:
             raise IllegalTransition(f"{feed} {partition}: {state} cannot follow {before}")
@@ -244,17 +236,6 @@ class Ledger:
 def open_ledger(url: str) -> Ledger:
     """The ledger at `url`: `sqlite:////abs/file.db`, or a Postgres URL."""
     return Ledger(url)
-
-
-def _settle(connection: Any, _record: object) -> None:
-    """SQLite: every commit on disk, and transactions begin where we say."""
-    connection.isolation_level = None
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _take(db: sa.Connection) -> None:
-    """SQLite: a transaction that will write has the file to itself before it reads."""
-    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get(_WRITES) else "BEGIN")
 
 
 def _text(moment: datetime) -> str:

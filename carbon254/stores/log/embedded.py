@@ -1,16 +1,17 @@
 """The embedded log: SQLite in WAL mode, every commit on disk before it returns (synchronous=FULL).
 
 One writer connection a process, guarded by a lock; SQLite's own lock orders writers of several processes. Each thread
-reads through a connection of its own. Headers and body carry a CRC-32 that is checked whenever they are read. apsw
-brings a SQLite of its own, newer than the WAL-reset race that system libraries still have.
+reads through a connection of its own. Each body carries a CRC-32 that is checked whenever it is read. apsw brings a
+SQLite of its own, newer than the WAL-reset race that system libraries still have.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from typing import Any
 import apsw
 import orjson
 
-from carbon254.errors import CorruptRecord, WorkspaceError
+from carbon254.errors import CorruptRecord
 
 from .port import Letter, NewRecord, Record, TopicInfo
-from .transaction import WHOLE_PAYLOAD, EmbeddedTxn, intact, state
+from .transaction import WHOLE_PAYLOAD, EmbeddedTxn, state
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -50,11 +51,9 @@ class EmbeddedLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._lock = threading.RLock()
-        # Apart from the writer's lock: a thread's first read need not wait for a transaction to end.
-        self._opening = threading.Lock()
         self._news = threading.Condition()
         self._local = threading.local()
-        self._readers: list[tuple[threading.Thread, apsw.Connection]] = []
+        self._readers: list[apsw.Connection] = []
         self._closed = False
         self._writer = _connect(path)
         self._writer.execute(_SCHEMA)
@@ -68,33 +67,28 @@ class EmbeddedLog:
     def transaction(self) -> Iterator[EmbeddedTxn]:
         """A transaction; on disk when the block ends, undone when it raises."""
         with self._lock:
-            self._refuse_closed()
             self._writer.execute("BEGIN IMMEDIATE")
             txn = EmbeddedTxn(self._writer, time.time())
             try:
                 yield txn
-                self._writer.execute("COMMIT")
             except BaseException:
-                # A full disk ends the transaction by itself; rolling back again would hide the reason.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                self._writer.execute("ROLLBACK")
                 raise
+            self._writer.execute("COMMIT")
         if txn.appended:
             with self._news:
                 self._news.notify_all()
 
     def read(self, consumer: str, prefix: str, limit: int = 64) -> list[Record]:
         """Records of topics that start with `prefix` beyond the consumer's offsets, oldest first."""
-        done, pending = self.offsets(consumer), []
+        done = self.offsets(consumer)
+        pending: list[tuple] = []
         for topic in self._names(prefix):
             pending += self._reader().execute(
-                "SELECT offset FROM records WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?",
+                f"SELECT {_RECORD} FROM records WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?",
                 (topic, done.get(topic, 0), limit),
             )
-        # Bodies come after the choice, so that memory is bounded by the limit and not by the number of topics.
-        query = f"SELECT {_RECORD} FROM records WHERE offset = ?"
-        rows = (self._reader().execute(query, (offset,)).fetchone() for (offset,) in sorted(pending)[:limit])
-        return [_record(row) for row in rows if row is not None]
+        return [_record(row) for row in sorted(pending)[:limit]]
 
     def fetch(self, offset: int) -> Record:
         """The record at an offset. Raises KeyError where there is none."""
@@ -171,7 +165,6 @@ class EmbeddedLog:
         for topic in self._names(prefix):
             carried = min((offsets.get(topic, 0) for offsets in done), default=0)
             with self._lock:
-                self._refuse_closed()
                 self._writer.execute(
                     "DELETE FROM records WHERE topic = ? AND offset <= ? AND appended_s < ?",
                     (topic, carried, before.timestamp()),
@@ -182,9 +175,9 @@ class EmbeddedLog:
     def check(self) -> list[str]:
         """What is wrong with the file; empty when nothing is."""
         problems = [row[0] for row in self._reader().execute("PRAGMA integrity_check") if row[0] != "ok"]
-        for offset, headers, body, crc in self._reader().execute("SELECT offset, headers, body, crc FROM records"):
-            if not intact(headers, body, crc):
-                problems.append(f"record {offset}: it does not match its checksum")
+        for offset, body, crc in self._reader().execute("SELECT offset, body, crc FROM records"):
+            if zlib.crc32(body) != crc:
+                problems.append(f"record {offset}: the body does not match its checksum")
         return problems
 
     def wait(self, timeout_s: float) -> None:
@@ -193,16 +186,11 @@ class EmbeddedLog:
             self._news.wait(timeout_s)
 
     def close(self) -> None:
-        """Close every connection. Reading or writing afterwards raises WorkspaceError."""
+        """Close every connection."""
         with self._lock:
             self._closed = True
-        with self._opening:
-            for _, reader in self._readers:
-                # Another thread may be in the middle of a read; its connection closes when it lets go of it.
-                with suppress(apsw.ThreadingViolationError):
-                    reader.close()
-            self._readers.clear()
-        with self._lock:
+            for reader in self._readers:
+                reader.close()
             self._writer.close()
 
     def _names(self, prefix: str) -> list[str]:
@@ -218,26 +206,13 @@ class EmbeddedLog:
             after = name + "\0"
 
     def _reader(self) -> apsw.Connection:
-        self._refuse_closed()
         connection = getattr(self._local, "reader", None)
         if connection is None:
             connection = _connect(self._path)
             self._local.reader = connection
-            with self._opening:
-                self._forget_ended()
-                self._readers.append((threading.current_thread(), connection))
+            with self._lock:
+                self._readers.append(connection)
         return connection
-
-    def _forget_ended(self) -> None:
-        """Close the readers of threads that have ended: a server's pool brings new ones for as long as it runs."""
-        for thread, reader in self._readers:
-            if not thread.is_alive():
-                reader.close()
-        self._readers = [(thread, reader) for thread, reader in self._readers if thread.is_alive()]
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise WorkspaceError(f"the log {self._path.name} is closed")
 
 
 def open_log(path: Path) -> EmbeddedLog:
@@ -260,7 +235,7 @@ def _scalar(db: apsw.Connection, query: str, values: Sequence[str | int]) -> Any
 
 def _record(row: tuple) -> Record:
     offset, topic, key, headers, body, crc, appended_s = row
-    if not intact(headers, body, crc):
+    if zlib.crc32(body) != crc:
         raise CorruptRecord(f"record {offset} of {topic} does not match its checksum; rebuild it: c254 feeds replay")
     return Record(offset, topic, key, orjson.loads(headers), body, appended_s)
 

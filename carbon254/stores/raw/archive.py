@@ -4,13 +4,11 @@
     ab/abcdef….jsonl   where they came from and when, a line an arrival
 
 A payload is written to a temporary file, synced, renamed, and its folder synced, before `put` returns. Reading checks
-the bytes against their name. Files in the making are locked, so that several processes may share the folder. A later
-store on S3 keeps the same names.
+the bytes against their name. A later store on S3 keeps the same names.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -69,16 +67,16 @@ class FolderArchive:
         root.mkdir(parents=True, exist_ok=True)
 
     def put(self, data: bytes, provenance: Provenance) -> RawRef:
-        """Store a payload and note its arrival.
-
-        The same bytes again add only a line of provenance, and mend an object that was damaged since.
-        """
+        """Store a payload and note its arrival. The same bytes again add only a line of provenance."""
         sha256 = hashlib.sha256(data).hexdigest()
         target = self._path(sha256)
-        if not self._holds(sha256):
-            self._make_folder(target.parent)
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
             self._write(target, data)
-        _note(target.with_suffix(".jsonl"), orjson.dumps(asdict(provenance)) + b"\n")
+        line = orjson.dumps(asdict(provenance)) + b"\n"
+        journal = target.with_suffix(".jsonl")
+        if not journal.exists() or line not in journal.read_bytes():
+            _append(journal, line)
         return RawRef(sha256, len(data))
 
     def get(self, sha256: str) -> bytes:
@@ -96,19 +94,9 @@ class FolderArchive:
         return data
 
     def provenance(self, sha256: str) -> list[Provenance]:
-        """Every arrival of the payload, first first; none where a crash came between the bytes and the note.
-
-        Raises KeyError where there is no payload, CorruptPayload where a line was damaged.
-        """
+        """Every arrival of the payload, first first."""
         journal = self._path(sha256).with_suffix(".jsonl")
-        if not journal.exists():
-            if sha256 not in self:
-                raise KeyError(f"the raw archive has no payload {sha256}")
-            return []
-        try:
-            return [_provenance(orjson.loads(line)) for line in _whole(journal.read_bytes()).splitlines()]
-        except (ValueError, TypeError, KeyError) as error:
-            raise CorruptPayload(f"the provenance of {sha256} was damaged; restore {journal} from a backup") from error
+        return [_provenance(orjson.loads(line)) for line in journal.read_bytes().splitlines()]
 
     def ids(self) -> Iterator[str]:
         """Every payload's SHA-256."""
@@ -118,35 +106,19 @@ class FolderArchive:
         return self._path(sha256).exists()
 
     def sweep(self) -> int:
-        """Remove temporary files that a crash left; how many. Those that are being written stay."""
-        return sum(_remove_orphan(found) for found in self._root.glob("*/*.tmp"))
+        """Remove temporary files that a crash left; how many."""
+        orphans = list(self._root.glob("*/*.tmp"))
+        for orphan in orphans:
+            orphan.unlink()
+        return len(orphans)
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / f"{sha256}.zst"
-
-    def _holds(self, sha256: str) -> bool:
-        """Whether the payload is there and whole: an arrival is acknowledged only when it can be read back."""
-        digest, path = hashlib.sha256(), self._path(sha256)
-        if not path.exists():
-            return False
-        try:
-            with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-        except zstandard.ZstdError:
-            return False
-        return digest.hexdigest() == sha256
-
-    def _make_folder(self, folder: Path) -> None:
-        if not folder.exists():
-            folder.mkdir(exist_ok=True)
-            _sync_folder(self._root)
 
     def _write(self, target: Path, data: bytes) -> None:
         partial = target.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}.tmp")
         threads = 2 if len(data) > _LARGE else 0
         with partial.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
             compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=threads)
             with compressor.stream_writer(file, size=len(data), closefd=False) as stream:
                 view = memoryview(data)
@@ -154,7 +126,7 @@ class FolderArchive:
                     stream.write(view[start : start + _CHUNK])
             file.flush()
             os.fsync(file.fileno())
-            partial.replace(target)
+        partial.replace(target)
         _sync_folder(target.parent)
 
 
@@ -163,36 +135,14 @@ def open_raw(root: Path) -> FolderArchive:
     return FolderArchive(root)
 
 
-def _note(journal: Path, line: bytes) -> None:
-    """Add a line that is not there yet; what a crash left of an earlier one goes."""
+def _append(journal: Path, line: bytes) -> None:
     fresh = not journal.exists()
-    with journal.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        found = file.read()
-        whole = _whole(found)
-        if line not in whole.splitlines(keepends=True):
-            file.truncate(len(whole))
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+    with journal.open("ab") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
     if fresh:
         _sync_folder(journal.parent)
-
-
-def _whole(journal: bytes) -> bytes:
-    """The finished lines: one without its end was never acknowledged."""
-    return journal[: journal.rfind(b"\n") + 1]
-
-
-def _remove_orphan(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-    except (BlockingIOError, FileNotFoundError):
-        return False
-    return True
 
 
 def _sync_folder(folder: Path) -> None:
