@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from zoneinfo import ZoneInfo
 
 import httpx2 as httpx
 import polars as pl
 import pyarrow as pa
 
 from carbon254.api import queries
+from carbon254.calendars.zones import zone as zone_named
 from carbon254.errors import QueryRefused, WorkspaceError
 from carbon254.workspace import Workspace
 
@@ -165,4 +165,4 @@ def instant(value: str | date | datetime, zone: str = "UTC") -> datetime:
         value = datetime.now(UTC) if value == "now" else datetime.fromisoformat(value)
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
-    return (value.replace(tzinfo=ZoneInfo(zone)) if value.tzinfo is None else value).astimezone(UTC)
+    return (value.replace(tzinfo=zone_named(zone)) if value.tzinfo is None else value).astimezone(UTC)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from carbon254.calendars import day_end
 from carbon254.model import Stream, describe_flags
 
 _PUSHED = "market_ticks"
@@ -21,9 +22,7 @@ def due(stream: Stream) -> pl.Expr:
     """The instant from which a row of the stream is stale, from `interval_start` and `interval_end`."""
     if stream.publication.anchor == "interval_end":
         return pl.col("interval_end") + (stream.resolution + stream.publication.delay + stream.slo)
-    day = pl.col("interval_start").dt.convert_time_zone(stream.clock).dt.truncate("1d")
-    ended = day.dt.offset_by("1d").dt.convert_time_zone("UTC")
-    return ended + max(timedelta(0), stream.publication.delay + stream.slo)
+    return day_end(pl.col("interval_start"), stream.clock) + max(timedelta(0), stream.publication.delay + stream.slo)
 
 
 def with_deadline(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.DataFrame:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from fastapi import HTTPException
 
+from carbon254.calendars.zones import zone as zone_info
+from carbon254.errors import BadLabel
 from carbon254.model import Stream
 
 MARKET = "market"
@@ -34,8 +35,8 @@ def zone_named(tz: str | None, streams: Mapping[str, Stream], market: str | None
             raise HTTPException(400, "tz=market needs market= with a market that has a feed; see /v1/feeds")
         return clock
     try:
-        ZoneInfo(tz)
-    except (KeyError, ValueError, OSError):
+        zone_info(tz)
+    except BadLabel:
         raise HTTPException(
             400, f"there is no time zone {tz[:60]!r}; write an IANA name such as America/Chicago"
         ) from None
@@ -52,7 +53,7 @@ def instant(text: str, zone: str, now: datetime) -> datetime:
         raise HTTPException(
             400, f"{text[:60]!r} is not a time; write it like 2025-11-02T06:00:00Z or 2025-11-02"
         ) from None
-    told = moment.replace(tzinfo=ZoneInfo(zone)) if moment.tzinfo is None else moment
+    told = moment.replace(tzinfo=zone_info(zone)) if moment.tzinfo is None else moment
     try:
         return told.astimezone(UTC)
     except OverflowError:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from carbon254.errors import Carbon254Error, WorkspaceError
+from carbon254.calendars import zone
+from carbon254.errors import BadLabel, Carbon254Error, WorkspaceError
 
 if TYPE_CHECKING:
     from carbon254.settings import Settings
@@ -156,8 +157,8 @@ def market_day(text: str) -> date:
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its IANA name. Raises BadParameter."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+        return zone(name)
+    except BadLabel:
         raise typer.BadParameter(f"{name!r} is not a time zone; write one like America/Chicago or UTC") from None
 
 

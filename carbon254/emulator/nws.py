@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import orjson
 
+from carbon254.calendars.zones import zone as zone_named
+
 from .market import Ints
 from .noise import Floats, bell, key, mix, uniform
 from .world import Answer, Ask, World
@@ -65,7 +67,7 @@ def _document(world: World, office: str, point: str, issued: int, units: str) ->
     wind = 25.0 * uniform(mix(key("wind", world.seed, point), starts // (3 * _HOUR)))
     made = datetime.fromtimestamp(issued + _GENERATED_S, UTC).isoformat()
     rows = zip(starts.tolist(), celsius.tolist(), chance.tolist(), wind.tolist(), strict=True)
-    periods = [_period(number, ZoneInfo(clock), units, *row) for number, row in enumerate(rows, start=1)]
+    periods = [_period(number, zone_named(clock), units, *row) for number, row in enumerate(rows, start=1)]
     return {
         "@context": ["https://geojson.org/geojson-ld/geojson-context.jsonld", {"@version": "1.1"}],
         "type": "Feature",

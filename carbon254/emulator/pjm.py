@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
 import polars as pl
+
+from carbon254.calendars.zones import zone as zone_named
 
 from . import text
 from .market import Ints, Prices
@@ -64,7 +65,7 @@ def _problem(status: int, words: str) -> Answer:
 
 def _span(ask: Ask) -> tuple[datetime, datetime] | None:
     """The half-open span of `A to B` in UTC or Eastern time; B's own interval belongs to it."""
-    for name, zone in (("datetime_beginning_utc", UTC), ("datetime_beginning_ept", ZoneInfo(CLOCK))):
+    for name, zone in (("datetime_beginning_utc", UTC), ("datetime_beginning_ept", zone_named(CLOCK))):
         if ask.get(name):
             ends = re.split(r"\s*to\s*", ask.get(name))
             found = [_moment(part) for part in (ends[0], ends[-1])]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+
+from carbon254.calendars.zones import zone as zone_named
 
 from . import text
 from .market import Ints
@@ -56,9 +57,9 @@ def _interval(wanted: str) -> Ints | None:
         naive = datetime.strptime(stamp, "%Y%m%d%H%M")
     except ValueError:
         return None
-    end = naive.replace(tzinfo=ZoneInfo(CLOCK), fold=int(bool(second))).astimezone(UTC)
+    end = naive.replace(tzinfo=zone_named(CLOCK), fold=int(bool(second))).astimezone(UTC)
     start = end - timedelta(minutes=5)
-    told, opens = end.astimezone(ZoneInfo(CLOCK)), start.astimezone(ZoneInfo(CLOCK))
+    told, opens = end.astimezone(zone_named(CLOCK)), start.astimezone(zone_named(CLOCK))
     same = told.replace(tzinfo=None) == naive and told.fold == bool(second) and f"{opens:%Y/%m %d}" == f"{folder} {day}"
     return np.array([int(start.timestamp())]) if same and naive.minute % 5 == 0 else None
 

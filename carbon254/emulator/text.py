@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+
+from carbon254.calendars.zones import zone as zone_named
 
 from .market import Ints
 
@@ -19,7 +20,7 @@ def instants(starts: Ints, shift_s: int = 0) -> list[datetime]:
 
 def local(starts: Ints, clock: str, shift_s: int = 0) -> list[datetime]:
     """The same moments told in `clock` (an IANA zone); `fold` marks the second pass of a repeated hour."""
-    zone = ZoneInfo(clock)
+    zone = zone_named(clock)
     return [moment.astimezone(zone) for moment in instants(starts, shift_s)]
 
 

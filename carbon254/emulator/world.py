@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from carbon254.calendars import market_day_span
+from carbon254.calendars.zones import zone as zone_named
 from carbon254.feeds.catalogue import feed
 from carbon254.model import Stream
 
@@ -170,7 +171,7 @@ def publication(stream: Stream, starts: Ints) -> Ints:
     delay = int(stream.publication.delay.total_seconds())
     if stream.publication.anchor == "interval_end":
         return starts + int(stream.resolution.total_seconds()) + delay
-    zone = ZoneInfo(stream.clock)
+    zone = zone_named(stream.clock)
     out = np.empty_like(starts)
     for day in _days(starts, zone):
         out[_of_day(stream, day, starts)] = int(market_day_span(day, stream.clock)[0].timestamp()) + delay

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import polars as pl
 
+from carbon254.calendars import day_of
 from carbon254.model import Dataset, Stream, dataset
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
@@ -195,7 +196,7 @@ class Work:
         time = self._source.dataset.partition
         end = "interval_end" if "interval_end" in frame.columns else time
         instant = frame[time].dtype != pl.Date
-        day = pl.col(time).dt.convert_time_zone(self._source.stream.clock).dt.date() if instant else pl.col(time)
+        day = day_of(frame[time], self._source.stream.clock) if instant else frame[time]
         days = frame.group_by(day.alias("day"), maintain_order=True).agg(
             pl.len().alias("rows"), pl.col(end).cast(pl.Datetime("us", "UTC")).max().alias("watermark")
         )

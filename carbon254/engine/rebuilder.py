@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pyarrow as pa
 
+from carbon254.calendars import day_of
 from carbon254.stores.hot import HotStore
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Ledger
@@ -82,7 +83,7 @@ class Rebuilder:
             return ()
         moments = pl.DataFrame(table.select([source.dataset.partition])).to_series()
         instant = moments.dtype != pl.Date
-        dates = moments.dt.convert_time_zone(source.stream.clock).dt.date() if instant else moments
+        dates = day_of(moments, source.stream.clock) if instant else moments
         days = tuple(str(day) for day in sorted(dates.unique()))
         for day in days:
             self._ledger.rebuilt(source.stream.topic, day, now)

@@ -13,6 +13,8 @@ from datetime import timedelta
 
 import polars as pl
 
+from carbon254.calendars import day_end, day_start
+
 WIDTHS = {
     "1m": timedelta(minutes=1),
     "5m": timedelta(minutes=5),
@@ -32,14 +34,14 @@ def widths_for(resolution: timedelta) -> list[str]:
 def window(column: str, width: str, clock: str) -> pl.Expr:
     """Start of the window of `width` that an instant lies in; days follow `clock`."""
     if width == "1d":
-        return pl.col(column).dt.convert_time_zone(clock).dt.truncate("1d").dt.convert_time_zone("UTC")
+        return day_start(pl.col(column), clock)
     return pl.col(column).dt.truncate(width)
 
 
 def window_end(width: str, clock: str) -> pl.Expr:
     """End of the window that starts at `bar_start`."""
     if width == "1d":
-        return pl.col("bar_start").dt.convert_time_zone(clock).dt.offset_by("1d").dt.convert_time_zone("UTC")
+        return day_end(pl.col("bar_start"), clock)
     return pl.col("bar_start") + WIDTHS[width]
 
 

@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from carbon254.calendars import day_start
 from carbon254.model import Flag, Stream
 
 _LIVE_FLOOR = timedelta(hours=1)
-_DAY_CLOCK = "1d"
 _SEPARATOR = "\0"
 
 Interval = tuple[datetime, datetime]
@@ -77,8 +77,7 @@ def location_sets(frame: pl.DataFrame) -> tuple[dict[Interval, str], dict[str, f
 def due(frame: pl.DataFrame, stream: Stream) -> pl.Expr:
     """When each interval is normally published, as an expression over `frame`'s interval columns."""
     if stream.publication.anchor == "market_day":
-        local = pl.col("interval_start").dt.convert_time_zone(stream.clock).dt.truncate(_DAY_CLOCK)
-        return local.dt.convert_time_zone("UTC") + stream.publication.delay
+        return day_start(pl.col("interval_start"), stream.clock) + stream.publication.delay
     return pl.col("interval_end") + stream.publication.delay
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from carbon254.calendars.labels import is_ambiguous, to_utc
+from carbon254.calendars import Status, wall_to_utc
 from carbon254.model import Flag, Stream
 
 COMPONENTS = ("energy", "congestion", "loss", "ghg")
@@ -36,7 +36,7 @@ def normalise(frame: pl.DataFrame, stream: Stream) -> Normalised:
         return Normalised(_fill(frame, stream), pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String}))
     timed = _times(_fill(frame, stream), stream)
     good, bad = _split(timed, stream)
-    return Normalised(_prices(good, stream), bad)
+    return Normalised(_prices(good.drop("label", strict=False), stream), bad)
 
 
 def _fill(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
@@ -74,36 +74,14 @@ def _times(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
 
 
 def _from_label(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
-    label = pl.col("label").cast(pl.Datetime("us"))
-    frame = frame.with_columns(label.alias("label"))
-    if stream.repeat == "row_order":
-        frame = _pass_by_order(frame, stream.clock)
-    mark = pl.col("mark") if "mark" in frame.columns else None
+    """A local label by its mark, or by the order of rows within a location; one that stays open is flagged."""
+    mark = frame["mark"] if "mark" in frame.columns else None
+    place = frame["location_id"] if stream.repeat == "row_order" else None
+    instant, status = wall_to_utc(frame["label"], stream.clock, mark, place)
     column = "interval_end" if stream.label == "interval_end" else "interval_start"
-    unsure = is_ambiguous(label, stream.clock)
-    unsure = unsure if mark is None else unsure & mark.is_null()
-    return frame.with_columns(
-        to_utc(label, stream.clock, mark).alias(column),
-        (pl.col("flags") | pl.when(unsure).then(Flag.AMBIGUOUS_TIME.value).otherwise(0).cast(pl.UInt32)).alias("flags"),
-    ).drop("label", "mark", strict=False)
-
-
-def _pass_by_order(frame: pl.DataFrame, clock: str) -> pl.DataFrame:
-    """`mark` from the order of rows within a location: the second pass opens where the label stops rising.
-
-    A location whose first row already lies in the repeated hour, and that never steps back, could be either pass: its
-    mark stays null, and the row is flagged as ambiguous.
-    """
-    frame = frame.with_columns(is_ambiguous(pl.col("label"), clock).alias("_twice"))
-    if "mark" in frame.columns or not frame["_twice"].any():
-        return frame.drop("_twice")
-    place = ["location_id", pl.col("label").dt.date()]
-    before = pl.col("label").shift(1).over(place)
-    stepped_back = (pl.col("_twice") & (pl.col("label") <= before)).fill_null(False)
-    second = stepped_back.cum_sum().over(place) > 0
-    anchored = ~pl.col("_twice").first().over(place) | stepped_back.any().over(place)
-    mark = pl.when(pl.col("_twice") & anchored).then(second.cast(pl.Int8))
-    return frame.with_columns(mark.alias("mark")).drop("_twice")
+    unsure = pl.when(status == Status.TWICE).then(Flag.AMBIGUOUS_TIME.value).otherwise(0).cast(pl.UInt32)
+    timed = frame.with_columns(instant.alias(column), (pl.col("flags") | unsure).alias("flags"))
+    return timed.drop("mark", strict=False)
 
 
 def _split(frame: pl.DataFrame, stream: Stream) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -114,7 +92,7 @@ def _split(frame: pl.DataFrame, stream: Stream) -> tuple[pl.DataFrame, pl.DataFr
     wild = pl.any_horizontal(pl.col("lmp", *COMPONENTS).is_finite().not_().fill_null(False))
     reason = (
         pl.when(no_time)
-        .then(pl.lit(f"the time names no instant in {stream.market}'s clock ({stream.clock})"))
+        .then(_no_instant(frame, stream))
         .when(backwards)
         .then(pl.lit("the interval ends before it starts"))
         .when(no_place)
@@ -127,6 +105,12 @@ def _split(frame: pl.DataFrame, stream: Stream) -> tuple[pl.DataFrame, pl.DataFr
         return frame, pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String})
     bad = frame.select("line").with_columns(reasons).filter(reasons.is_not_null())
     return frame.filter(reasons.is_null()), bad
+
+
+def _no_instant(frame: pl.DataFrame, stream: Stream) -> pl.Expr:
+    told = pl.col("label").dt.to_string("%Y-%m-%d %H:%M:%S") if "label" in frame.columns else pl.lit("the row's time")
+    why = f"names no instant in {stream.market}'s clock ({stream.clock}), which skips an hour in spring"
+    return pl.format("{} {}", told.fill_null("an empty label"), pl.lit(why))
 
 
 def _prices(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import orjson
 
+from carbon254.calendars.zones import zone as zone_named
 from carbon254.model import Stream
 
 from ..contract import Request
@@ -22,7 +22,7 @@ PAGE_ROWS = 5_000
 
 def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Request]:
     """One request a route for the days that overlap [start, end); `locations` are series ids."""
-    zone = ZoneInfo(stream.clock)
+    zone = zone_named(stream.clock)
     first, last = start.astimezone(zone).date(), (end - timedelta(microseconds=1)).astimezone(zone).date()
     routes: dict[str, list[str]] = {}
     for series, facts in stream.options["series"].items():

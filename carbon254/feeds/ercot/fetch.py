@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import orjson
 
 from carbon254.calendars import market_day_span, market_days
+from carbon254.calendars.zones import zone as zone_named
 from carbon254.model import Stream
 
 from ..contract import Request
@@ -42,7 +42,7 @@ def _hours(stream: Stream, day: date, start: datetime, end: datetime) -> dict[st
     opens, closes = market_day_span(day, stream.clock)
     if start <= opens and end >= closes:
         return {}
-    zone = ZoneInfo(stream.clock)
+    zone = zone_named(stream.clock)
     first = max(start, opens).astimezone(zone)
     last = (min(end, closes) - timedelta(microseconds=1)).astimezone(zone)
     return {"deliveryHourFrom": first.hour + 1, "deliveryHourTo": last.hour + 1}

@@ -7,7 +7,7 @@ found by name. There is no loss component and no energy component in a settlemen
 
 Real-time files price a load zone twice: plain (`LZ`, `LZ_DC`) and energy-weighted (`LZEW`, `LZ_DCEW`), under one name.
 The energy-weighted row gets the suffix `_EW`, so that neither price overwrites the other.
-How hours become labels and marks: see `hours.py`.
+How hours become instants: see `hours.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from carbon254.wire import csv
 from ..contract import Payload, Rows, rejects
 from ..sift import Texts, first_of, lines_of, sift, wild
 from .envelope import read as read_json
-from .hours import with_labels
+from .hours import with_times
 
 _DA, _RT = "iso.da.lmp.ercot", "iso.rt.lmp.ercot"
 _HEAD = re.compile(rb'"name"\s*:\s*"(hourEnding|deliveryInterval)"', re.I)
@@ -110,21 +110,24 @@ def _rows(
         pl.lit(None, dtype=pl.String).alias(name) for name in ("kind", "flag", "quarter") if name not in frame.columns
     ]
     real_time = "quarter" in frame.columns
-    frame = with_labels(_typed(frame.with_columns(absent), real_time), payload.stream.clock, first_flag)
+    frame = with_times(_typed(frame.with_columns(absent), real_time), payload.stream.clock, first_flag)
     reason = first_of(
         (pl.col("day").is_null(), "the delivery date is not a date this report prints"),
-        (pl.col("label").is_null(), "the day has no such delivery hour or interval"),
+        (
+            pl.col("interval_start").is_null(),
+            "the day has no such delivery hour or interval (1 to 24, less the one the clock skips)",
+        ),
         (pl.col("location").is_null() | (pl.col("location") == ""), "the settlement point is empty"),
         (pl.col("lmp").is_null() & pl.col("priced"), "the price is not a number"),
         (wild(["lmp"]), "the price is not a finite number"),
     )
     rows = sift(frame, reason, texts, block)
-    kept = ["location", "location_id", "location_type", "label", "mark", "lmp", "line"]
+    kept = ["location", "location_id", "location_type", "interval_start", "flags", "lmp", "line"]
     return Rows(rows.frame.select(name for name in kept if name in rows.frame.columns), rows.rejects)
 
 
 def _typed(frame: pl.DataFrame, real_time: bool) -> pl.DataFrame:
-    """Text cells into the types `hours.with_labels` and the checks need."""
+    """Text cells into the types `hours.with_times` and the checks need."""
     day, flag = pl.col("day"), pl.col("flag").str.to_lowercase()
     weighted = pl.col("kind").str.ends_with("EW").fill_null(False)
     name = pl.when(weighted).then(pl.col("location") + "_EW").otherwise(pl.col("location"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from carbon254.calendars import market_days
+from carbon254.calendars.zones import zone as zone_named
 from carbon254.model import Stream
 
 from ..contract import Request
@@ -34,7 +34,7 @@ def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence
 
 
 def _by_hour(root: str, kind: str, start: datetime, end: datetime, clock: str) -> Iterator[Request]:
-    zone, asked = ZoneInfo(clock), ""
+    zone, asked = zone_named(clock), ""
     moment = start.replace(minute=0, second=0, microsecond=0)
     while moment < end:
         hour = f"{moment.astimezone(zone):%Y%m%d %H}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from carbon254.calendars import market_days
+from carbon254.calendars.zones import zone as zone_named
 from carbon254.model import Stream
 
 from ..contract import Request
@@ -25,7 +25,7 @@ def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence
             path = {"path": f"/{day:%Y/%m}/By_Day/{name}"}
             yield Request("/file-browser-api/download/da-lmp-by-location", f"{day:%Y-%m-%d}", path, name)
         return
-    zone, step = ZoneInfo(stream.clock), stream.resolution
+    zone, step = zone_named(stream.clock), stream.resolution
     moment = datetime.fromtimestamp((start.timestamp() // 300) * 300, tz=start.tzinfo)
     while moment < end:
         opens, closes = moment.astimezone(zone), (moment + step).astimezone(zone)
