@@ -21,6 +21,7 @@ FULL = [
     ("flow.py", "ticks", "1000000"),
     ("latency.py", "10000", "30"),
     ("memory.py",),
+    ("labels.py", "5000000"),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -28,6 +29,7 @@ QUICK = [
     ("flow.py", "ticks", "200000"),
     ("latency.py", "10000", "5"),
     ("memory.py", "2000", "48"),
+    ("labels.py", "1000000"),
 ]
 
 

@@ -117,6 +117,8 @@ def _names(known: Segments, instant: Micros) -> tuple[Micros, list[str]]:
 
 
 def _segments(instant: Micros, clock: str) -> Segments:
+    if not len(instant):
+        return segments(clock, 0, 0)
     return segments(clock, int(instant.min()) // DAY, int(instant.max()) // DAY)
 
 

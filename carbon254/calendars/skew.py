@@ -39,7 +39,7 @@ def align(
     least = (pl.col(received) - pl.col(event)).min()
     least = least.over(source) if source else least
     quick = pl.lit(fastest, dtype=pl.Duration("us"))
-    behind = least - quick // 2
+    behind = least - pl.lit(fastest / 2, dtype=pl.Duration("us"))
     in_step = (least >= pl.duration()) & (least <= quick)
     beyond = behind.abs() > pl.lit(most, dtype=pl.Duration("us"))
     known = pl.col(event).is_not_null() & pl.col(received).is_not_null()

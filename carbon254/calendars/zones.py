@@ -74,7 +74,10 @@ def segments(name: str, first_day: int, last_day: int) -> Segments:
 
 
 def transitions(name: str, start: datetime, end: datetime) -> list[Transition]:
-    """Changes of clock in [start, end), oldest first. Raises BadLabel for an unknown zone."""
+    """Changes of clock in [start, end), oldest first; a clock that only gets another name does not change.
+
+    Raises BadLabel for an unknown zone.
+    """
     low, high = _micros(start), _micros(end)
     found = segments(name, low // DAY, high // DAY)
     return [
@@ -86,7 +89,7 @@ def transitions(name: str, start: datetime, end: datetime) -> list[Transition]:
             found.names[i],
         )
         for i in range(1, len(found.starts))
-        if low <= found.starts[i] < high
+        if low <= found.starts[i] < high and found.offsets[i] != found.offsets[i - 1]
     ]
 
 

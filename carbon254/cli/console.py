@@ -19,7 +19,6 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from carbon254.calendars import zone
 from carbon254.errors import BadLabel, Carbon254Error, WorkspaceError
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class House(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except BadLabel as error:
+            fail(str(error), 2)
         except Carbon254Error as error:
             fail(str(error))
         except BrokenPipeError:
@@ -156,6 +157,8 @@ def market_day(text: str) -> date:
 
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its IANA name. Raises BadParameter."""
+    from carbon254.calendars import zone
+
     try:
         return zone(name)
     except BadLabel:

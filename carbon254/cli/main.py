@@ -8,7 +8,7 @@ import typer
 
 from carbon254 import __version__
 
-from . import demo, dlq, doctor, feeds, generate, node, sql
+from . import calendar, demo, dlq, doctor, feeds, generate, node, sql
 from .console import House
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(calendar.app, name="calendar")
 app.command("up")(node.up)
 app.command("stop")(node.stop)
 app.command("status")(node.status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,42 @@ def test_no_year_is_written_in_code_that_tells_time() -> None:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Constant) and type(node.value) is int:
                     assert not 1990 <= node.value <= 2100, f"{path.name}:{node.lineno} writes the year {node.value}"
+
+
+def strings(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Text in code, without docstrings and lone strings."""
+    lone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in lone:
+            yield node
+
+
+def test_no_date_is_written_in_the_calendars() -> None:
+    for path in (PACKAGE / "calendars").rglob("*.py"):
+        for node in strings(ast.parse(path.read_text("utf-8"))):
+            found = re.search(r"\b(19|20)\d\d\b", str(node.value))
+            assert not found, f"{path.name}:{node.lineno} writes {node.value!r}; dates are facts, for the .toml files"
+
+
+# Columns are told in a reader's zone for showing only; what depends on the hour goes by the calendars' own clock.
+SHOWING = {"answers.py", "moments.py", "printing.py", "reader.py", "arrow.py"}
+
+
+def test_one_zone_database_tells_the_time() -> None:
+    """Polars and the system have zone files of their own age; market days must not depend on them."""
+    for path in modules():
+        if path.parent.name == "calendars" or path.name in SHOWING:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            name = (
+                called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+            )
+            assert name != "ZoneInfo", f"{path.name}:{node.lineno}: use calendars.zone"
+            zoned = name in ("convert_time_zone", "replace_time_zone") and [ast.unparse(part) for part in node.args]
+            assert zoned in (False, ["'UTC'"]), (
+                f"{path.name}:{node.lineno}: use calendars.day_of, day_start or wall_to_utc"
+            )
 
 
 FORBIDDEN = {
