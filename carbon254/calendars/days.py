@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from carbon254.errors import BadLabel
 
-from .columns import HOUR, INSTANT, instants, micros, numbers
+from .columns import HOUR, INSTANT, instants, micros, numbers, of_days, of_instants
 from .wall import Sides, from_utc, to_utc
 from .zones import DAY, Micros, segments, zone
 
@@ -53,23 +54,25 @@ def day_end(moment: pl.Expr, clock: str) -> pl.Expr:
     return _by_day(moment, clock, lambda midnight: _edges(midnight, clock)[1])
 
 
-def day_of(moments: pl.Series, clock: str) -> pl.Series:
+def day_of(moments: Any, clock: str) -> pl.Series:
     """Market day (Date) of each instant."""
-    when, empty = micros(moments.cast(INSTANT))
+    moments = of_instants(moments)
+    when, empty = micros(moments)
     day = pl.Series(moments.name, from_utc(when, clock)[0] // DAY, dtype=pl.Int32).cast(pl.Date)
     return day.set(pl.Series(empty), None) if empty.any() else day
 
 
 def _by_day(moment: pl.Expr, clock: str, edge: Callable[[Micros], Micros]) -> pl.Expr:
     def found(column: pl.Series) -> pl.Series:
-        when, empty = micros(column.cast(INSTANT))
+        when, empty = micros(of_instants(column))
         return instants(edge(from_utc(when, clock)[0] // DAY * DAY), empty).alias(column.name)
 
     return moment.map_batches(found, return_dtype=INSTANT, is_elementwise=True)
 
 
-def hours_in(days: pl.Series, clock: str) -> pl.Series:
+def hours_in(days: Any, clock: str) -> pl.Series:
     """Elapsed hours of market days (Date in, Float64 out; null stays null)."""
+    days = of_days(days)
     midnight, empty = micros(days)
     start, end = _edges(midnight, clock)
     return pl.Series(days.name, (end - start) / HOUR).set(pl.Series(empty), None)
@@ -83,9 +86,9 @@ def interval_starts(first: date, last: date, clock: str, resolution: timedelta) 
     )
 
 
-def periods(moments: pl.Series, clock: str, resolution: timedelta) -> pl.DataFrame:
+def periods(moments: Any, clock: str, resolution: timedelta) -> pl.DataFrame:
     """`day` (Date) and `period` (1 and up) of instants in UTC; null where the instant is null."""
-    when, empty = micros(moments.cast(INSTANT))
+    when, empty = micros(of_instants(moments))
     day = from_utc(when, clock)[0] // DAY
     period = (when - _edges(day * DAY, clock)[0]) // _step(resolution) + 1
     frame = pl.DataFrame(
@@ -94,28 +97,31 @@ def periods(moments: pl.Series, clock: str, resolution: timedelta) -> pl.DataFra
     return frame.with_columns(pl.when(~pl.Series(empty)).then(pl.all())) if empty.any() else frame
 
 
-def period_starts(days: pl.Series, period: pl.Series, clock: str, resolution: timedelta) -> pl.Series:
+def period_starts(days: Any, period: Any, clock: str, resolution: timedelta) -> pl.Series:
     """Starts (UTC) of settlement periods; null where the day has no such period (the 25th hour of a usual day)."""
-    midnight, no_day = micros(days)
-    number, no_number = numbers(period)
+    midnight, no_day = micros(of_days(days))
+    number, no_number = numbers(pl.Series(period))
     start, end = _edges(midnight, clock)
     found = start + (number - 1) * _step(resolution)
     return instants(found, no_day | no_number | (number < 1) | (found >= end)).alias("interval_start")
 
 
-def hour_beginning(hour_ending: pl.Series) -> pl.Series:
+def hour_beginning(hour_ending: Any) -> pl.Series:
     """HE 1..24 (25 on a long day) → HB 0..23 (24); null for another number."""
+    hour_ending = pl.Series(hour_ending)
     return hour_ending.set(~hour_ending.is_between(1, 25).fill_null(False), None) - 1
 
 
-def hour_ending(hour_beginning: pl.Series) -> pl.Series:
+def hour_ending(hour_beginning: Any) -> pl.Series:
     """HB 0..23 (24 on a long day) → HE 1..24 (25); null for another number."""
+    hour_beginning = pl.Series(hour_beginning)
     return hour_beginning.set(~hour_beginning.is_between(0, 24).fill_null(False), None) + 1
 
 
-def is_daylight(moments: pl.Series, clock: str) -> pl.Series:
+def is_daylight(moments: Any, clock: str) -> pl.Series:
     """True where the clock is ahead of the zone's standard time of that year."""
-    when, empty = micros(moments.cast(INSTANT))
+    moments = of_instants(moments)
+    when, empty = micros(moments)
     if not len(when):
         return pl.Series(moments.name, [], dtype=pl.Boolean)
     known = segments(clock, int(when.min()) // DAY, int(when.max()) // DAY)

@@ -12,13 +12,14 @@ inverse.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from carbon254.errors import BadLabel
 
-from .columns import INSTANT, WALL, micros, spans
+from .columns import WALL, micros, of_instants, of_walls, spans
 from .columns import instants as as_instants
 from .convention import Convention
 from .hours import read_hours, write_hours
@@ -49,7 +50,7 @@ def read(
     if convention.form == "hour":
         start, status = read_hours(frame, convention, step, clock)
         return spans(start, start + step, status)
-    wall, empty = micros(frame["stamp"].cast(WALL))
+    wall, empty = micros(of_walls(frame["stamp"]))
     if convention.repeat == "utc":
         edge, status = wall, np.zeros(len(wall), np.uint8)
     elif convention.repeat == "order":
@@ -64,16 +65,14 @@ def read(
     return spans((edge - 1) // step * step, edge, status)
 
 
-def write(
-    starts: pl.Series, convention: Convention, resolution: timedelta, *, clock: str | None = None
-) -> pl.DataFrame:
+def write(starts: Any, convention: Convention, resolution: timedelta, *, clock: str | None = None) -> pl.DataFrame:
     """The labels of interval starts (UTC, of one location, in the order of time); columns as `read` takes them.
 
     Raises BadLabel for a start that is null.
     """
     clock = clock or convention.clock
     step = resolution // timedelta(microseconds=1)
-    start, empty = micros(starts.cast(INSTANT))
+    start, empty = micros(of_instants(starts))
     if empty.any():
         raise BadLabel(f"{convention.id}: an interval without a start has no label; leave the row out")
     own, passes = from_utc(start, clock)
@@ -94,7 +93,7 @@ def wall_to_utc(
     `mark` (Int8) is the pass of a repeated time, null where it is not told; `place` (the location of each row) lets
     the order of rows tell it instead. Null where the label names no instant; the first pass where nothing tells.
     """
-    wall, empty = micros(label.cast(WALL))
+    wall, empty = micros(of_walls(label))
     if mark is None and place is not None:
         found, status = _ordered(wall, _BY_THE_CLOCK, clock, place)
     else:
@@ -106,7 +105,7 @@ def wall_to_utc(
 
 def comes_twice(label: pl.Series, clock: str) -> pl.Series:
     """True where a naive wall time names two instants."""
-    wall, empty = micros(label.cast(WALL))
+    wall, empty = micros(of_walls(label))
     return pl.Series(label.name, (to_utc(wall, clock)[1] == Status.TWICE) & ~empty)
 
 

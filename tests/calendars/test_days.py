@@ -161,3 +161,21 @@ def test_late_rows_are_behind_the_watermark() -> None:
     minutes = [0, 20, 9, 11, 10, 30]
     event = pl.Series([at("2025-07-01") + timedelta(minutes=minute) for minute in minutes])
     assert late(event).to_list() == [False, False, True, False, False, False]
+
+
+def test_columns_of_any_library_are_taken_and_naive_ones_refused() -> None:
+    import pandas as pd
+
+    stamps = ["2025-11-02T06:00", "2025-11-02T07:00"]
+    frame = pd.Series(pd.to_datetime(stamps, utc=True))
+    array = np.array(stamps, "M8[us]")
+    wanted = [AUTUMN, AUTUMN]
+    assert calendars.day_of(frame, CHICAGO).to_list() == calendars.day_of(array, CHICAGO).to_list() == wanted
+    assert calendars.day_of([at(stamp) for stamp in stamps], CHICAGO).to_list() == wanted
+    assert hours_in(["2025-11-02", "2026-03-08"], CHICAGO).to_list() == [25.0, 23.0]
+    assert hours_in([AUTUMN], CHICAGO).to_list() == [25.0]
+    for naive in (pd.Series(pd.to_datetime(stamps)), pl.Series([datetime(2025, 7, 1)]), pl.Series([AUTUMN])):
+        with pytest.raises(BadLabel, match="zone"):
+            calendars.day_of(naive, CHICAGO)
+    with pytest.raises(BadLabel, match="no days"):
+        hours_in(["November"], CHICAGO)
