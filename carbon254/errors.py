@@ -10,11 +10,20 @@ Carbon254Error
     │   └── NothingYet        a sound answer without rows: nothing is published for the span yet
     ├── FetchFailed           the provider refused the request
     ├── UnknownFeed           no card has this topic
+    ├── UnitError             quantities that do not convert or add as asked; the message says what to write
+    │   ├── UnknownUnit       no such unit; the nearest known one is named
+    │   ├── AmbiguousUnit     a spelling that two people read in two ways
+    │   ├── UnitMismatch      units, bases or currencies that do not go together
+    │   └── MissingBasis      a figure without its date, base conditions, HHV/LHV basis, length or rate
     ├── BadLabel              a market label that names no instant, or two
+    ├── UnknownProduct        no calendar, region, block, contract or strip is written like this
     ├── CorruptRecord         stored bytes that do not match their checksum
     ├── CorruptPayload        an archived payload that does not match its name
     ├── WorkspaceError        wrong format version, already open, disk budget used up
     ├── SettingsError         a setting that cannot work, with the line to write
+    ├── ReferenceRefused      a reference database or a list of places that cannot be taken as it is
+    ├── UnknownPlace          no place of the market ever had this name
+    ├── AmbiguousPlace        a name that several places have
     └── QueryRefused          SQL that is not one read-only statement, or one that failed
 """
 
@@ -65,8 +74,32 @@ class UnknownFeed(PermanentError):
     """No card declares this topic."""
 
 
+class UnitError(PermanentError):
+    """Quantities that do not convert or add as asked; the message says what to write."""
+
+
+class UnknownUnit(UnitError):
+    """No such unit; the message names the nearest known one."""
+
+
+class AmbiguousUnit(UnitError):
+    """A spelling that two people read in two ways; the message names both."""
+
+
+class UnitMismatch(UnitError):
+    """Units, bases or currencies that do not go together."""
+
+
+class MissingBasis(UnitError):
+    """A figure without its date, base conditions, HHV/LHV basis, interval length or exchange rate."""
+
+
 class BadLabel(PermanentError):
     """A market time label that names no instant, or two."""
+
+
+class UnknownProduct(PermanentError):
+    """No calendar, region, block, contract or strip is written like this; the message lists what is known."""
 
 
 class CorruptRecord(PermanentError):
@@ -83,6 +116,18 @@ class WorkspaceError(PermanentError):
 
 class SettingsError(PermanentError):
     """A setting that cannot work; the message names the line to write."""
+
+
+class ReferenceRefused(PermanentError):
+    """A reference database or a list of places that cannot be taken as it is; the message says what to do."""
+
+
+class UnknownPlace(PermanentError):
+    """No place of the market ever had this name; the message has the nearest ones."""
+
+
+class AmbiguousPlace(PermanentError):
+    """Several places have this name; the message lists them."""
 
 
 class QueryRefused(PermanentError):

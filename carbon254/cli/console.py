@@ -19,7 +19,15 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from carbon254.errors import BadLabel, Carbon254Error, WorkspaceError
+from carbon254.errors import (
+    AmbiguousPlace,
+    BadLabel,
+    Carbon254Error,
+    UnitError,
+    UnknownPlace,
+    UnknownProduct,
+    WorkspaceError,
+)
 
 if TYPE_CHECKING:
     from carbon254.settings import Settings
@@ -51,7 +59,8 @@ class House(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except BadLabel as error:
+        except (BadLabel, UnitError, UnknownProduct, UnknownPlace, AmbiguousPlace) as error:
+            # What was asked cannot be; a program that calls us tells it from what went wrong on the way.
             fail(str(error), 2)
         except Carbon254Error as error:
             fail(str(error))

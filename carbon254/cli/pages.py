@@ -19,6 +19,8 @@ from carbon254.model import Access, Provider, Stream
 from carbon254.model.reference import reference_page
 from carbon254.settings import Settings
 
+from .pages_time import conventions_page, trading_page
+
 
 def pages() -> Mapping[str, str]:
     """Every derived page by its file name in `docs/reference/`."""
@@ -28,13 +30,15 @@ def pages() -> Mapping[str, str]:
         "datasets.md": reference_page(),
         "feeds.md": feeds_page(),
         "golden.md": golden_page(),
+        "calendars/conventions.md": conventions_page(),
+        "calendars/trading.md": trading_page(),
     }
 
 
 def write(folder: Path) -> None:
     """Write the pages."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
 
 

@@ -67,3 +67,38 @@ def test_days_changes_labels_and_conventions() -> None:
 
 def test_help_shows_an_example() -> None:
     assert "HE25 on 2025-11-02 at ERCOT" in " ".join(typed("calendar", "--help").out.split())
+
+
+def test_holidays_blocks_gas_days_contracts_and_strips() -> None:
+    kept = json.loads(typed("calendar", "holidays", "2026", "--json").out)
+    assert [one["day"] for one in kept][2] == "2026-07-04" and len(kept) == 6
+    assert "Good Friday" in typed("calendar", "holidays", "2026", "-c", "NYMEX").out
+    hours = {
+        one["block"]: one["hours"]
+        for one in json.loads(typed("calendar", "blocks", "pjm", "--year", "2026", "--json").out)
+    }
+    assert (hours["5x16"], hours["7x24"], hours["5x16"] + hours["2x16"] + hours["7x8"]) == (4096, 8760, 8760)
+    inside = json.loads(typed("calendar", "blocks", "ERCOT", "--at", "2026-07-06T18:00Z", "--json").out)
+    assert {one["block"] for one in inside if one["in it"]} >= {"peak", "5x16"}
+    gas = json.loads(typed("calendar", "gas", "2026-03-07", "--json").out)
+    assert (gas["hours"], gas["2026-03-07 ends"]) == (23.0, "2026-03-08T14:00:00Z")
+    assert json.loads(typed("calendar", "contract", "CLZ25", "--json").out)
+    assert "2025-11-20" in typed("calendar", "contract", "CLZ25").out
+    assert json.loads(typed("calendar", "strip", "Q1-26", "ERCOT", "--json").out)["5x16"] == 1008.0
+    assert "days" in typed("calendar", "strip", "BalMo", "PJM", "--reference", "2026-02-10").out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["blocks", "NOWHERE"], "known: PJM"),
+        (["holidays", "2026", "-c", "MARS"], "known"),
+        (["contract", "XX25"], "known: CL"),
+        (["strip", "Q9-26"], "Q1-26"),
+        (["gas", "yesterday"], "not a time"),
+        (["holidays", "1"], "four figures"),
+    ],
+)
+def test_unknown_products_are_told_with_what_is_known(words: list[str], reason: str) -> None:
+    said = typed("calendar", *words)
+    assert said.code == 2 and reason in said.words
