@@ -1,33 +1,43 @@
 """Polite fetching: budgets, retries, conditional requests, a circuit breaker, bounded answers.
 
 A call waits for its host's token (also across processes and restarts), is tried again on what may pass (refused
-connections, time-outs, 5xx, 429, cut-off answers) with growing pauses, honours Retry-After, and stops asking a host
-that failed five times in a row until it has had a minute to heal. Certificates are always checked; no proxy is taken
-from the environment. Credentials are added last and never appear in a stored address.
+connections, time-outs, 5xx, 408, 429, spoilt or cut-off answers) with growing pauses, honours Retry-After, and stops
+asking a host that failed five times in a row until it has had a minute to heal. Certificates are always checked; no
+proxy is taken from the environment. Credentials stay within their origin (`call`). Every pause goes through the clock
+that was handed in, and its jitter comes from the random source that was handed in, so that a clock turned by hand
+never waits and a seed replays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx2 as httpx
-import stamina
 
 from carbon254.clock import Clock
 from carbon254.errors import CircuitOpen, FetchFailed, NotPublished, Throttled, TransientError
 from carbon254.model import Provider
 
 from .budget import Budget, Validators
+from .call import Call, Mask, bare, with_credentials
 from .contract import Request
 
 MAX_BYTES = 512 << 20
+MAX_SECONDS = 900.0
+_MAX_REDIRECTS = 5
+_MAX_WAIT_S = 30.0
+_JITTER = 1.5
 _BREAKER_FAILURES = 5
 _BREAKER_REST_S = 60.0
 _MAX_RETRY_AFTER_S = 300.0
 _DEFAULT_RETRY_AFTER_S = 5.0
+_SAID_BYTES = 64 << 10
 _AGENT = "carbon254 (market data platform)"
 _KEPT_HEADERS = ("content-type", "date", "etag", "last-modified")
 
@@ -45,7 +55,11 @@ class Answer:
 
 
 class Fetcher:
-    """Fetches for every provider. `base_urls` stand in for providers' own; `secrets` by the names the cards give."""
+    """Fetches for every provider. `base_urls` stand in for providers' own; `secrets` by the names the cards give.
+
+    `timeout_s` bounds each connect, read and write, MAX_SECONDS and MAX_BYTES a whole answer. `rng` spreads the growing
+    pauses, so that many workers do not come back at once.
+    """
 
     def __init__(
         self,
@@ -56,13 +70,16 @@ class Fetcher:
         timeout_s: float = 30.0,
         attempts: int = 4,
         wait_initial_s: float = 0.5,
+        rng: random.Random | None = None,
     ) -> None:
         self._base_urls, self._secrets, self._clock, self._budget = base_urls, secrets, clock, budget
         self._attempts, self._wait_initial_s = attempts, wait_initial_s
+        self._rng = rng or random.Random()
+        self._mask = Mask()
+        logging.getLogger(httpx.__name__).addFilter(self._mask)
         self._client = httpx.Client(
             timeout=timeout_s,
-            follow_redirects=True,
-            max_redirects=5,
+            follow_redirects=False,
             trust_env=False,
             headers={"User-Agent": _AGENT, "Accept-Encoding": "gzip, deflate"},
         )
@@ -72,13 +89,21 @@ class Fetcher:
 
         Raises NotPublished (404), FetchFailed (refused, or a key is missing), CircuitOpen, or the last TransientError.
         """
-        self._check_circuit(self._host(provider, request))
-        for attempt in stamina.retry_context(
-            on=_again, attempts=self._attempts, timeout=None, wait_initial=self._wait_initial_s, wait_max=30.0
-        ):
-            with attempt:
+        trouble: TransientError | None = None
+        for tried in range(self._attempts - 1):
+            try:
                 return self._once(provider, request)
-        raise AssertionError("the retry loop ends by returning or raising")
+            except NotPublished:
+                raise
+            except CircuitOpen as error:
+                raise error from trouble
+            except Throttled as error:
+                # The budget holds the pause that the provider asked for: the next try waits there.
+                trouble = error
+            except TransientError as error:
+                trouble = error
+                self._clock.sleep(self._growing(tried))
+        return self._once(provider, request)
 
     def remember(self, answer: Answer) -> None:
         """Ask conditionally from now on. Call it once the answer is stored, never before."""
@@ -87,34 +112,46 @@ class Fetcher:
 
     def close(self) -> None:
         """Close the connections."""
+        logging.getLogger(httpx.__name__).removeFilter(self._mask)
         self._client.close()
 
     def _once(self, provider: Provider, request: Request) -> Answer:
-        host, address = self._host(provider, request), self._address(provider, request)
-        self._clock.sleep(
-            self._budget.take(host, self._interval(provider), provider.burst, self._clock.now().timestamp())
-        )
-        public = str(httpx.URL(address, params=dict(request.params)))
-        call = self._call(provider, request, address, public)
+        host, (call, public) = self._host(provider, request), self._call(provider, request)
+        # Before every try: a host that another call found failing is left alone by this one too.
+        self._check_circuit(host)
+        self._clock.sleep(self._budget.take(host, self._interval(provider), provider.burst, self._now_s()))
         try:
-            with self._client.stream("GET", call.url, headers=call.headers, auth=call.auth) as response:
-                answer = self._answer(response, public, provider)
-        except httpx.TooManyRedirects as error:
-            raise FetchFailed(f"{public} redirects without end") from error
-        except NotPublished:
-            # The provider answered as it should: there is nothing there yet.
-            self._budget.note(host, True, self._clock.now().timestamp(), _BREAKER_FAILURES)
+            with self._follow(call, public) as response:
+                answer = self._answer(response, public, provider, call)
+        except (NotPublished, FetchFailed):
+            # The host is well: it answered, though not with what was asked for.
+            self._note(host, True)
             raise
-        except (httpx.TransportError, TransientError) as error:
-            self._budget.note(host, False, self._clock.now().timestamp(), _BREAKER_FAILURES)
-            if isinstance(error, TransientError):
-                self._pause(host, error)
-                raise
-            raise TransientError(f"{public}: {type(error).__name__}: {error}") from error
-        self._budget.note(host, True, self._clock.now().timestamp(), _BREAKER_FAILURES)
+        except TransientError as error:
+            self._note(host, False)
+            if isinstance(error, Throttled):
+                self._budget.pause(host, self._now_s() + error.retry_after_s)
+            raise
+        except httpx.RequestError as error:
+            self._note(host, False)
+            raise TransientError(f"{public}: {type(error).__name__}: {call.scrub(str(error))}") from error
+        self._note(host, True)
         return answer
 
-    def _answer(self, response: httpx.Response, public: str, provider: Provider) -> Answer:
+    @contextmanager
+    def _follow(self, call: Call, public: str) -> Iterator[httpx.Response]:
+        """The answer at the end of the redirects, of which no body is read."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            url, headers, auth = call.signed()
+            with self._client.stream("GET", url, headers=headers, auth=auth) as response:
+                following = response.next_request
+                if following is None:
+                    yield response
+                    return
+            call = call.redirected(following.url, public)
+        raise FetchFailed(f"{public} redirects without end")
+
+    def _answer(self, response: httpx.Response, public: str, provider: Provider, call: Call) -> Answer:
         status, received = response.status_code, self._clock.received(response.headers)
         kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         if status == httpx.codes.NOT_MODIFIED:
@@ -122,10 +159,12 @@ class Fetcher:
         data = self._body(response, public)
         if status == httpx.codes.OK:
             return Answer(data, status, kept, public, received)
-        text = data[:200].decode("utf-8", "replace").strip()
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            raise Throttled(f"{public}: throttled: {text}", self._retry_after(response))
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        # Masked before it is cut, so that no half of a key is left at the end.
+        text = call.scrub(data[:_SAID_BYTES].decode("utf-8", "replace"))[:200].strip()
+        asked_to_wait = status == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in response.headers
+        if status == httpx.codes.TOO_MANY_REQUESTS or asked_to_wait:
+            raise Throttled(f"{public}: throttled ({status}): {text}", self._retry_after(response))
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
             raise TransientError(f"{public}: {status}: {text}")
         if status == httpx.codes.NOT_FOUND:
             raise NotPublished(f"{public}: not published yet (404)")
@@ -135,51 +174,59 @@ class Fetcher:
 
     def _body(self, response: httpx.Response, public: str) -> bytes:
         """The body, bounded. A body shorter than its declared length was cut off on the way."""
-        out = bytearray()
+        out, began_s = bytearray(), self._clock.monotonic()
         for chunk in response.iter_bytes():
             out += chunk
             if len(out) > MAX_BYTES:
                 raise FetchFailed(f"{public}: the answer exceeds {MAX_BYTES:,} bytes; ask for a shorter span")
+            if self._clock.monotonic() - began_s > MAX_SECONDS:
+                raise TransientError(f"{public}: the answer was not whole after {MAX_SECONDS:,.0f} s")
         declared = response.headers.get("content-length")
         if declared and response.num_bytes_downloaded < int(declared):
             raise TransientError(f"{public}: cut off after {response.num_bytes_downloaded:,} of {declared} bytes")
         return bytes(out)
 
-    def _call(self, provider: Provider, request: Request, address: str, public: str) -> _Call:
-        """The address, headers and credentials of a call."""
-        params, headers = dict(request.params), dict(provider.headers)
-        access, auth = provider.access, None
+    def _call(self, provider: Provider, request: Request) -> tuple[Call, str]:
+        """(the call with its credentials, its address as it may be said and stored)."""
+        access, address = provider.access, bare(httpx.URL(self._address(provider, request)))
+        url = httpx.URL(address, params=dict(request.params))
         credentials = [self._secrets.get(name, "") for name in access.env]
         if access.kind != "none" and not all(credentials) and provider.id not in self._base_urls:
             raise FetchFailed(f"{provider.name} needs a key. {_key_advice(provider)}")
-        if access.kind == "header" and credentials[0]:
-            headers[access.name] = credentials[0]
-        elif access.kind == "query" and credentials[0]:
-            params[access.name] = credentials[0]
-        elif access.kind == "basic" and all(credentials):
-            auth = httpx.BasicAuth(credentials[0], credentials[1])
-        known = self._budget.validators(public)
+        headers, known = dict(provider.headers), self._budget.validators(str(url))
         headers |= {"If-None-Match": known.etag} if known.etag else {}
         headers |= {"If-Modified-Since": known.modified} if known.modified else {}
-        return _Call(httpx.URL(address, params=params), headers, auth)
+        call = with_credentials(Call(url, headers), access, credentials)
+        self._mask.hide(call.secrets)
+        return call, str(url)
 
     def _check_circuit(self, host: str) -> None:
         failures, opened = self._budget.failures(host)
-        rest = (opened or 0.0) + _BREAKER_REST_S - self._clock.now().timestamp()
-        if opened is not None and rest > 0:
+        if opened is None:
+            return
+        since = self._now_s() - opened
+        # An opening that lies far ahead was noted by a clock that has been put right since.
+        if abs(since) < _BREAKER_REST_S:
+            rest = _BREAKER_REST_S - since
             raise CircuitOpen(f"{host} failed {failures} times in a row; it is left alone for {rest:.0f} s more")
 
-    def _pause(self, host: str, error: TransientError) -> None:
-        if isinstance(error, Throttled):
-            self._budget.pause(host, self._clock.now().timestamp() + error.retry_after_s)
+    def _note(self, host: str, ok: bool) -> None:
+        self._budget.note(host, ok, self._now_s(), _BREAKER_FAILURES)
+
+    def _growing(self, tried: int) -> float:
+        """The pause after a failed try, in seconds: doubling, bounded, spread by up to a half."""
+        return min(self._wait_initial_s * 2.0 ** min(tried, 32), _MAX_WAIT_S) * self._rng.uniform(1.0, _JITTER)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
 
     def _retry_after(self, response: httpx.Response) -> float:
         text = response.headers.get("retry-after", "")
-        if text.isdigit():
+        if text.isascii() and text.isdigit():
             return min(float(text), _MAX_RETRY_AFTER_S)
         try:
             wait = parsedate_to_datetime(text) - self._clock.now()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             wait = timedelta(seconds=_DEFAULT_RETRY_AFTER_S)
         return min(max(wait.total_seconds(), 0.0), _MAX_RETRY_AFTER_S)
 
@@ -198,20 +245,6 @@ class Fetcher:
     def _interval(self, provider: Provider) -> float:
         """A stand-in on this machine need not be spared; it answers 429 when it wants to be."""
         return 0.0 if provider.id in self._base_urls else provider.min_interval_s
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    url: httpx.URL
-    headers: Mapping[str, str]
-    auth: httpx.Auth | None
-
-
-def _again(error: Exception) -> bool | timedelta:
-    """Whether to try again, and after a throttle at once: the budget already holds the pause."""
-    if isinstance(error, Throttled):
-        return timedelta(0)
-    return isinstance(error, TransientError) and not isinstance(error, NotPublished | CircuitOpen)
 
 
 def _key_advice(provider: Provider) -> str:

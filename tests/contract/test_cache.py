@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,16 +96,112 @@ def test_narrowing_by_market_run_and_place() -> None:
     assert missing is not None and missing.is_empty()
 
 
-def test_the_newest_tick_of_each_instrument_stands() -> None:
-    def tick(instrument: str, second: int) -> dict[str, object]:
-        row = dict.fromkeys(TICK_COLUMNS, "x")
-        at = START + timedelta(seconds=second)
-        numbers = {"sequence": second, "price": float(second), "quantity": 1.0, "bid": None, "ask": None, "flags": 0}
-        return {**row, "instrument": instrument, "event_time": at, "received_at": at, **numbers}
+def tick(instrument: str, second: int, sequence: int = 0, price: float | None = None) -> dict[str, object]:
+    row, at = dict.fromkeys(TICK_COLUMNS, "x"), START + timedelta(seconds=second)
+    quoted = float(second) if price is None else price
+    numbers = {"sequence": sequence, "price": quoted, "quantity": 1.0, "bid": None, "ask": None, "flags": 0}
+    return {**row, "instrument": instrument, "event_time": at, "received_at": at, **numbers}
 
+
+def test_the_newest_tick_of_each_instrument_stands() -> None:
     cache = LatestPrices()
     for rows in ([tick("NG", 5), tick("CL", 1)], [tick("NG", 3), tick("CL", 2)]):
         cache.put_ticks(pl.DataFrame(rows, schema_overrides={"bid": pl.Float64, "ask": pl.Float64}))
     found = cache.get_ticks()
     assert found is not None
     assert dict(zip(found["instrument"], found["price"], strict=True)) == {"NG": 5.0, "CL": 2.0}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_ticks_of_one_instant_are_told_apart_by_their_sequence(order: int) -> None:
+    rows = [tick("NG", 5, sequence=n, price=float(n)) for n in range(50)][::order]
+    cache = LatestPrices()
+    cache.put_ticks(pl.DataFrame(rows, schema_overrides={"bid": pl.Float64, "ask": pl.Float64}))
+    found = cache.get_ticks()
+    assert found is not None and found["price"].to_list() == [49.0]
+
+
+def test_readers_and_writers_at_once_see_whole_batches() -> None:
+    cache, torn = LatestPrices(), []
+    cache.put(frame(price("A", 0, 0.0), price("B", 0, 0.0)))
+
+    def write(interval: int) -> None:
+        cache.put(frame(price("A", interval, float(interval)), price("B", interval, float(interval))))
+
+    def watch() -> None:
+        while True:
+            now = held(cache)
+            if now["A"] != now["B"]:
+                torn.append(now)
+            if now["A"][1] == 30.0:
+                return
+
+    watchers = [threading.Thread(target=watch) for _ in range(2)]
+    writers = [threading.Thread(target=lambda start=start: [write(n) for n in range(start, 31, 2)]) for start in (1, 2)]
+    for thread in (*watchers, *writers):
+        thread.start()
+    for thread in (*watchers, *writers):
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in watchers) and not torn
+
+
+VERSION = st.tuples(st.sampled_from("AB"), st.integers(0, 2), st.integers(0, 2), st.integers(0, 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(VERSION, min_size=1, max_size=6), min_size=1, max_size=8), st.randoms())
+def test_the_newest_interval_then_known_at_then_revision_stands_however_batches_are_cut(batches: list, order) -> None:
+    """A row's price says which version it is. Real batches carry dictionaries; those of two batches differ."""
+
+    def row(place: str, interval: int, known: int, revision: int) -> dict[str, object]:
+        # When it came is the other way round, so that it can never be what decides.
+        came = {"received_at": START + timedelta(days=1, hours=-known, minutes=-revision)}
+        return {**price(place, interval, 10.0 * known + revision, known), "revision": revision, **came}
+
+    expected = {p: max(v[1:] for batch in batches for v in batch if v[0] == p) for b in batches for p, *_ in b}
+    order.shuffle(batches)
+    cache = LatestPrices()
+    for batch in batches:
+        order.shuffle(batch)
+        cache.put(frame(*(row(*version) for version in batch)).with_columns(pl.col(pl.String).cast(pl.Categorical)))
+    assert held(cache) == {
+        place: (START + timedelta(minutes=5 * interval), 10.0 * known + revision)
+        for place, (interval, known, revision) in expected.items()
+    }
+
+
+def test_the_same_place_in_another_market_or_run_is_another_price() -> None:
+    cache = LatestPrices()
+    keys = [("SPP", "RTBM"), ("SPP", "DAM"), ("PJM", "RTBM")]
+    for number, (market, run) in enumerate(keys):
+        cache.put(frame({**price("A", number, float(number)), "market": market, "market_run": run}))
+    for number, (market, run) in enumerate(keys):
+        found = cache.get(market, run)
+        assert found is not None and found["lmp"].to_list() == [float(number)]
+    both = cache.get("SPP")
+    assert both is not None and sorted(both["lmp"]) == [0.0, 1.0]
+
+
+def test_a_watcher_is_told_the_changed_rows_of_a_batch_only() -> None:
+    cache = LatestPrices()
+    cache.put(frame(price("A", 1, 20.0), price("B", 1, None), price("C", 1, 5.0)))
+    watch = cache.subscribe()
+    newer = {**price("C", 1, 6.0), "revision": 1}
+    cache.put(frame(price("A", 1, 20.0), price("B", 1, None), newer, price("D", 0, 1.0)))
+    _, changed = watch.take(0) or ("", pl.DataFrame())
+    assert dict(zip(changed["location"], changed["lmp"], strict=True)) == {"C": 6.0, "D": 1.0}
+    assert (watch.take(0), watch.missed) == (None, 0)
+
+
+def test_a_slow_watcher_costs_the_others_nothing_and_keeps_the_newest_in_order() -> None:
+    cache = LatestPrices()
+    slow, quick, seen = cache.subscribe(), cache.subscribe(), []
+    for interval in range(260):
+        cache.put(frame(price("A", interval, float(interval))))
+        _, changed = quick.take(0) or ("", pl.DataFrame())
+        seen += changed["lmp"].to_list()
+    kept = []
+    while told := slow.take(0):
+        kept += told[1]["lmp"].to_list()
+    assert (slow.missed, quick.missed) == (4, 0)
+    assert (seen, kept) == ([float(n) for n in range(260)], [float(n) for n in range(4, 260)])

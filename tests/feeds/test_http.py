@@ -2,92 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import random
 import threading
-from collections.abc import Callable, Iterator
+import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from loopback import ASK, KEYED, NOW, SPP, Desk, Script, Server, says
 
 from carbon254.clock import ManualClock
 from carbon254.errors import CircuitOpen, FetchFailed, NotPublished, TransientError
-from carbon254.feeds import Request, feed, http
+from carbon254.feeds import http
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
-from carbon254.model import Access
-
-NOW = datetime(2025, 7, 1, tzinfo=UTC)
-SPP = feed("iso.rt.lmp.spp").stream.provider
-KEYED = replace(
-    SPP,
-    id="keyed",
-    base_url="https://keyed.invalid",
-    access=Access("query", ("KEYED_API_KEY",), "api_key", "https://keyed.invalid/register"),
-)
-Script = Callable[["Desk"], None]
-
-
-class Desk(BaseHTTPRequestHandler):
-    """Answers each call with the next of the server's scripts; the last one stays."""
-
-    def do_GET(self) -> None:
-        scripts = self.server.scripts  # type: ignore[attr-defined]
-        self.server.calls.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
-        (scripts.pop(0) if len(scripts) > 1 else scripts[0])(self)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-def says(status: int, body: bytes = b"", length: int | None = None, **headers: str) -> Script:
-    def answer(desk: Desk) -> None:
-        desk.send_response(status)
-        for name, value in headers.items():
-            desk.send_header(name.replace("_", "-"), value)
-        desk.send_header("Content-Length", str(len(body) if length is None else length))
-        desk.end_headers()
-        desk.wfile.write(body)
-
-    return answer
-
-
-class Server(ThreadingHTTPServer):
-    """A loopback server with a script."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Desk)
-        self.scripts: list[Script] = [says(200, b"ok")]
-        self.calls: list[tuple[str, dict[str, str]]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    started = Server()
-    threading.Thread(target=started.serve_forever, daemon=True).start()
-    yield started
-    started.shutdown()
-    started.server_close()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-def fetcher(server: Server, clock: ManualClock, tmp_path: Path) -> Iterator[Fetcher]:
-    stands_in = {"spp": server.url, "keyed": server.url}
-    made = Fetcher(stands_in, {}, clock, open_budget(tmp_path / "budget.db"), 5, attempts=4, wait_initial_s=0.001)
-    yield made
-    made.close()
-
-
-ASK = Request("/file", "subject", {"path": "/a b.csv"})
 
 
 def test_an_answer_comes_with_its_address_and_the_clocks_time(fetcher: Fetcher, server: Server) -> None:
@@ -104,26 +33,6 @@ def test_404_is_not_published_and_never_opens_the_circuit(fetcher: Fetcher, serv
     server.scripts = [says(200, b"there")]
     assert fetcher.get(SPP, ASK).data == b"there"
     assert len(server.calls) == 9
-
-
-def test_a_refused_key_names_the_variable_and_where_to_get_one(fetcher: Fetcher, server: Server) -> None:
-    server.scripts = [says(401, b"no")]
-    with pytest.raises(FetchFailed, match=r"KEYED_API_KEY.*keyed\.invalid/register"):
-        fetcher.get(KEYED, ASK)
-    assert len(server.calls) == 1
-
-
-def test_a_missing_key_is_said_before_anybody_is_called(clock: ManualClock, tmp_path: Path) -> None:
-    with pytest.raises(FetchFailed, match="KEYED_API_KEY"):
-        Fetcher({}, {}, clock, open_budget(tmp_path / "b.db")).get(KEYED, ASK)
-
-
-def test_a_key_travels_and_is_never_kept(server: Server, clock: ManualClock, tmp_path: Path) -> None:
-    secrets = {"KEYED_API_KEY": "s3cret"}
-    answer = Fetcher({"keyed": server.url}, secrets, clock, open_budget(tmp_path / "b.db")).get(KEYED, ASK)
-    assert "api_key=s3cret" in server.calls[0][0]
-    assert "s3cret" not in answer.url
-    assert b"s3cret" not in (tmp_path / "b.db").read_bytes()
 
 
 def test_retry_after_is_honoured(fetcher: Fetcher, server: Server, clock: ManualClock) -> None:
@@ -192,24 +101,219 @@ def test_other_refusals_carry_the_providers_words(fetcher: Fetcher, server: Serv
     assert len(server.calls) == 1
 
 
-def test_the_budget_spaces_calls_and_survives_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "budget.db"
-    waits = [open_budget(path).take("host", 5.0, 1, 1_000.0) for _ in range(4)]
-    assert waits == [0.0, 5.0, 10.0, 15.0]
-    assert open_budget(path).take("host", 5.0, 1, 1_100.0) == 0.0
+def test_a_host_that_nobody_answers_for_is_tried_again_and_then_left_alone(clock: ManualClock, tmp_path: Path) -> None:
+    gone = Server()
+    gone.server_close()
+    budget = open_budget(tmp_path / "b.db")
+    made = Fetcher({"spp": gone.url}, {}, clock, budget, 5, attempts=5, wait_initial_s=0.001)
+    with pytest.raises(TransientError, match="ConnectError"):
+        made.get(SPP, ASK)
+    with pytest.raises(CircuitOpen):
+        made.get(SPP, ASK)
+    made.close()
 
 
-def test_a_burst_is_allowed_and_then_spaced(tmp_path: Path) -> None:
-    budget = open_budget(tmp_path / "budget.db")
-    assert [budget.take("host", 5.0, 3, 1_000.0) for _ in range(5)] == [0.0, 0.0, 0.0, 5.0, 10.0]
+def test_an_open_circuit_is_one_hosts_own_and_outlives_a_restart(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    stands_in = {"spp": server.url, "keyed": server.url}
+    made = Fetcher(stands_in, {}, clock, open_budget(tmp_path / "b.db"), attempts=5, wait_initial_s=0.001)
+    server.scripts = [says(500)]
+    with pytest.raises(TransientError):
+        made.get(SPP, ASK)
+    assert len(server.calls) == 5
+    made.close()
+    again = Fetcher(stands_in, {}, clock, open_budget(tmp_path / "b.db"), attempts=1)
+    server.scripts = [says(200, b"ok")]
+    with pytest.raises(CircuitOpen):
+        again.get(SPP, ASK)
+    assert again.get(KEYED, ASK).data == b"ok"
+    assert len(server.calls) == 6
+    again.close()
 
 
-def test_processes_together_never_exceed_the_budget(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from carbon254.feeds.budget import open_budget\n"
-        f"b = open_budget(pathlib.Path({str(tmp_path / 'budget.db')!r}))\n"
-        "for _ in range(20): print(b.take('host', 5.0, 1, 1000.0))"
-    )
-    workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    waits = sorted(float(line) for worker in workers for line in worker.communicate(timeout=60)[0].split())
-    assert waits == [5.0 * n for n in range(60)]
+def test_a_circuit_that_is_tried_after_its_rest_opens_again_at_the_first_failure(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    made = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"), attempts=1)
+    server.scripts = [says(500)]
+    for _ in range(5):
+        with pytest.raises(TransientError, match="500"):
+            made.get(SPP, ASK)
+    for rested, calls in ((50, 5), (15, 6), (50, 6), (15, 7)):
+        clock.sleep(rested)
+        with pytest.raises(TransientError):
+            made.get(SPP, ASK)
+        assert len(server.calls) == calls
+    clock.sleep(61)
+    server.scripts = [says(200), says(500)]
+    made.get(SPP, ASK)
+    # Healed: the count begins anew.
+    for _ in range(4):
+        with pytest.raises(TransientError, match="500"):
+            made.get(SPP, ASK)
+    assert len(server.calls) == 12
+    made.close()
+
+
+def test_a_body_that_never_ends_is_cut(fetcher: Fetcher, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = threading.Event()
+
+    def pours(desk: Desk) -> None:
+        desk.send_response(200)
+        desk.end_headers()
+        try:
+            while True:
+                desk.wfile.write(b"x" * 65_536)
+        except OSError:
+            stopped.set()
+
+    monkeypatch.setattr(http, "MAX_BYTES", 1 << 20)
+    server.scripts = [pours]
+    with pytest.raises(FetchFailed, match="exceeds 1,048,576 bytes"):
+        fetcher.get(SPP, ASK)
+    assert stopped.wait(5) and len(server.calls) == 1
+
+
+def test_the_validators_are_of_one_address_and_outlive_a_restart(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    stamp = "Tue, 01 Jul 2025 00:00:00 GMT"
+    server.scripts = [says(200, b"v1", ETag='"1"', Last_Modified=stamp), says(304)]
+    first = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"))
+    first.remember(first.get(SPP, ASK))
+    first.close()
+    again = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"))
+    assert (again.get(SPP, ASK).not_modified, again.get(SPP, ASK).data) == (True, b"")
+    again.get(SPP, replace(ASK, params={"path": "/other.csv"}))
+    sent = [(call[1].get("If-None-Match"), call[1].get("If-Modified-Since")) for call in server.calls]
+    assert sent == [(None, None), ('"1"', stamp), ('"1"', stamp), (None, None)]
+    again.close()
+
+
+def test_the_fetcher_keeps_the_cards_interval_also_across_a_restart(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    provider, moments = replace(SPP, base_url=server.url, min_interval_s=5.0, burst=2), []
+    for _ in range(2):
+        made = Fetcher({}, {}, clock, open_budget(tmp_path / "b.db"))
+        for _ in range(3):
+            made.get(provider, ASK)
+            moments.append(clock.elapsed_s)
+        made.close()
+    assert moments == [0.0, 0.0, 5.0, 10.0, 15.0, 20.0]
+
+
+@pytest.mark.parametrize("trouble", [says(200, b"not gzip", Content_Encoding="gzip"), says(408)])
+def test_a_spoilt_answer_is_tried_again(fetcher: Fetcher, server: Server, trouble: Script) -> None:
+    server.scripts = [trouble, says(200, b"whole")]
+    assert fetcher.get(SPP, ASK).data == b"whole"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("40", 40.0), ("Tue, 01 Jul 2025 00:00:42 GMT", 42.0), ("9999", 300.0), ("soon", 5.0)]
+)
+def test_the_pause_that_a_provider_asks_for_is_kept(
+    fetcher: Fetcher, server: Server, clock: ManualClock, status: int, asked: str, waited: float
+) -> None:
+    server.scripts = [says(status, Retry_After=asked), says(200, b"ok")]
+    fetcher.get(SPP, ASK)
+    assert clock.elapsed_s == waited
+
+
+def test_pauses_grow_and_go_through_the_clock(server: Server, clock: ManualClock, tmp_path: Path) -> None:
+    server.scripts = [says(500)]
+    made = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"), attempts=4, wait_initial_s=10.0)
+    began = time.monotonic()
+    with pytest.raises(TransientError, match="500"):
+        made.get(SPP, ASK)
+    assert 10 + 20 + 30 <= clock.elapsed_s <= 1.5 * (10 + 20 + 30)
+    assert time.monotonic() - began < 10
+    made.close()
+
+
+def test_the_circuit_stops_a_call_that_is_at_it_and_lets_one_probe_through(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    server.scripts = [says(500)]
+    made = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"), attempts=20, wait_initial_s=0.001)
+    for calls in (5, 6):
+        with pytest.raises(CircuitOpen):
+            made.get(SPP, ASK)
+        assert len(server.calls) == calls
+        clock.sleep(61)
+    made.close()
+
+
+def test_an_answer_that_drips_for_ever_is_given_up(fetcher: Fetcher, server: Server, clock: ManualClock) -> None:
+    def drip(desk: Desk) -> None:
+        desk.send_response(200)
+        desk.send_header("Content-Length", "1000000")
+        desk.end_headers()
+        for _ in range(5):
+            desk.wfile.write(b"x" * 100)
+            desk.wfile.flush()
+            time.sleep(0.05)
+            clock.sleep(400)
+
+    server.scripts = [drip]
+    with pytest.raises(TransientError, match="not whole after"):
+        fetcher.get(SPP, ASK)
+
+
+@pytest.fixture
+def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: float) -> None:
+        raise AssertionError("a real sleep")
+
+    monkeypatch.setattr(time, "sleep", refused)
+
+
+def test_every_pause_is_the_clocks_and_is_spread_by_the_random_source_handed_in(
+    server: Server, clock: ManualClock, tmp_path: Path, no_sleep: None
+) -> None:
+    provider, elapsed = replace(SPP, base_url=server.url, min_interval_s=7.0), []
+    for number, seed in enumerate((1, 1, 2)):
+        server.scripts = [says(500), says(429, Retry_After="40"), says(503), says(200, b"ok")]
+        budget, began = open_budget(tmp_path / f"{number}.db"), clock.elapsed_s
+        made = Fetcher({}, {}, clock, budget, attempts=4, wait_initial_s=20.0, rng=random.Random(seed))
+        assert made.get(provider, ASK).data == b"ok"
+        elapsed.append(round(clock.elapsed_s - began, 3))
+        made.close()
+    source = random.Random(1)
+    grown = 20 * source.uniform(1, 1.5) + 30 * source.uniform(1, 1.5)
+    assert elapsed[0] == elapsed[1] == pytest.approx(grown + 40, abs=0.01)
+    assert elapsed[2] != elapsed[0]
+
+
+@pytest.mark.parametrize("asked", ["\u00b2", "-5", "1e9", "9" * 400, "Tue, 01 Jul 2025 00:00:09 -0000", "+"])
+def test_a_strange_retry_after_is_a_bounded_pause(
+    fetcher: Fetcher, server: Server, clock: ManualClock, asked: str, no_sleep: None
+) -> None:
+    server.scripts = [says(429, Retry_After=asked), says(200, b"ok")]
+    assert fetcher.get(SPP, ASK).data == b"ok"
+    assert 0 <= clock.elapsed_s <= 300
+
+
+def test_a_circuit_that_opens_during_a_call_says_what_was_wrong(
+    server: Server, clock: ManualClock, tmp_path: Path
+) -> None:
+    server.scripts = [says(500, b"out of order")]
+    made = Fetcher({"spp": server.url}, {}, clock, open_budget(tmp_path / "b.db"), attempts=9, wait_initial_s=0.001)
+    with pytest.raises(CircuitOpen, match="failed 5 times") as opened:
+        made.get(SPP, ASK)
+    assert "out of order" in str(opened.value.__cause__)
+    made.close()
+
+
+def test_a_clock_that_was_put_right_leaves_no_host_alone_for_ever(
+    fetcher: Fetcher, server: Server, clock: ManualClock
+) -> None:
+    server.scripts = [says(500)]
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            fetcher.get(SPP, ASK)
+    clock.instant -= timedelta(hours=2)
+    server.scripts = [says(200, b"ok")]
+    assert fetcher.get(SPP, ASK).data == b"ok"

@@ -22,7 +22,8 @@ TICK_COLUMNS = (
 _PRICE_KEY = ("market", "market_run", "location_id")
 _PRICE_ORDER = ("interval_start", "known_at", "revision", "received_at")
 _TICK_KEY = ("tenant", "source", "instrument")
-_TICK_ORDER = ("event_time", "received_at")
+# Ticks of one instant are told apart by the source's own order; when they came says nothing about it.
+_TICK_ORDER = ("event_time", "sequence", "received_at", "event_id")
 _PENDING = 256
 
 

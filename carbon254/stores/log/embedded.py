@@ -1,17 +1,16 @@
 """The embedded log: SQLite in WAL mode, every commit on disk before it returns (synchronous=FULL).
 
 One writer connection a process, guarded by a lock; SQLite's own lock orders writers of several processes. Each thread
-reads through a connection of its own. Each body carries a CRC-32 that is checked whenever it is read. apsw brings a
-SQLite of its own, newer than the WAL-reset race that system libraries still have.
+reads through a connection of its own. Headers and body carry a CRC-32 that is checked whenever they are read. apsw
+brings a SQLite of its own, newer than the WAL-reset race that system libraries still have.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ import orjson
 
 from carbon254.errors import CorruptRecord
 
+from .connections import Readers, connect
 from .port import Letter, NewRecord, Record, TopicInfo
-from .transaction import WHOLE_PAYLOAD, EmbeddedTxn, state
+from .transaction import WHOLE_PAYLOAD, EmbeddedTxn, intact, state
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -39,7 +39,6 @@ CREATE TABLE IF NOT EXISTS letters (
   reason TEXT NOT NULL, raw TEXT NOT NULL, stage TEXT NOT NULL, parser TEXT NOT NULL, received_at TEXT NOT NULL,
   status TEXT NOT NULL, resolved_by TEXT, UNIQUE (topic, payload, line, reason));
 """
-_BUSY_MS = 30_000
 _LETTER = "id, topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by"
 _RECORD = "offset, topic, key, headers, body, crc, appended_s"
 
@@ -49,14 +48,10 @@ class EmbeddedLog:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
         self._lock = threading.RLock()
         self._news = threading.Condition()
-        self._local = threading.local()
-        self._readers: list[apsw.Connection] = []
-        self._closed = False
-        self._writer = _connect(path)
-        self._writer.execute(_SCHEMA)
+        self._readers = Readers(path)
+        self._writer = connect(path, _SCHEMA)
 
     def append(self, records: Iterable[NewRecord]) -> list[int]:
         """Append in a transaction of its own."""
@@ -67,28 +62,39 @@ class EmbeddedLog:
     def transaction(self) -> Iterator[EmbeddedTxn]:
         """A transaction; on disk when the block ends, undone when it raises."""
         with self._lock:
+            self._readers.refuse_closed()
             self._writer.execute("BEGIN IMMEDIATE")
             txn = EmbeddedTxn(self._writer, time.time())
             try:
                 yield txn
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                # A full disk ends the transaction by itself; rolling back again would hide the reason.
+                if self._writer.in_transaction:
+                    with suppress(apsw.Error):
+                        self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
         if txn.appended:
             with self._news:
                 self._news.notify_all()
 
     def read(self, consumer: str, prefix: str, limit: int = 64) -> list[Record]:
         """Records of topics that start with `prefix` beyond the consumer's offsets, oldest first."""
-        done = self.offsets(consumer)
-        pending: list[tuple] = []
-        for topic in self._names(prefix):
-            pending += self._reader().execute(
-                f"SELECT {_RECORD} FROM records WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?",
-                (topic, done.get(topic, 0), limit),
-            )
-        return [_record(row) for row in sorted(pending)[:limit]]
+        pending: list[tuple[int]] = []
+        rows: list[tuple] = []
+        # One snapshot, so that of a transaction over several topics all is seen or nothing.
+        with self._reader() as db:
+            done = self.offsets(consumer)
+            for topic in self._names(prefix):
+                pending += db.execute(
+                    "SELECT offset FROM records WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ?",
+                    (topic, done.get(topic, 0), limit),
+                )
+            # Bodies come after the choice, so that memory is bounded by the limit and not by the number of topics.
+            query = f"SELECT {_RECORD} FROM records WHERE offset = ?"
+            for chosen in sorted(pending)[:limit]:
+                rows += db.execute(query, chosen)
+        return [_record(row) for row in rows]
 
     def fetch(self, offset: int) -> Record:
         """The record at an offset. Raises KeyError where there is none."""
@@ -122,9 +128,11 @@ class EmbeddedLog:
 
     def lag(self, consumer: str, prefix: str) -> int:
         """Records that the consumer has yet to carry."""
-        done = self.offsets(consumer)
-        query = "SELECT count(*) FROM records WHERE topic = ? AND offset > ?"
-        return sum(_scalar(self._reader(), query, (topic, done.get(topic, 0))) for topic in self._names(prefix))
+        query, ahead = "SELECT count(*) FROM records WHERE topic = ? AND offset > ?", [0]
+        with self._reader() as db:
+            done = self.offsets(consumer)
+            ahead += [_scalar(db, query, (topic, done.get(topic, 0))) for topic in self._names(prefix)]
+        return sum(ahead)
 
     def end_offset(self) -> int:
         """The highest offset ever given; 0 for an empty log."""
@@ -165,6 +173,7 @@ class EmbeddedLog:
         for topic in self._names(prefix):
             carried = min((offsets.get(topic, 0) for offsets in done), default=0)
             with self._lock:
+                self._readers.refuse_closed()
                 self._writer.execute(
                     "DELETE FROM records WHERE topic = ? AND offset <= ? AND appended_s < ?",
                     (topic, carried, before.timestamp()),
@@ -175,9 +184,9 @@ class EmbeddedLog:
     def check(self) -> list[str]:
         """What is wrong with the file; empty when nothing is."""
         problems = [row[0] for row in self._reader().execute("PRAGMA integrity_check") if row[0] != "ok"]
-        for offset, body, crc in self._reader().execute("SELECT offset, body, crc FROM records"):
-            if zlib.crc32(body) != crc:
-                problems.append(f"record {offset}: the body does not match its checksum")
+        for offset, headers, body, crc in self._reader().execute("SELECT offset, headers, body, crc FROM records"):
+            if not intact(headers, body, crc):
+                problems.append(f"record {offset}: it does not match its checksum")
         return problems
 
     def wait(self, timeout_s: float) -> None:
@@ -186,11 +195,9 @@ class EmbeddedLog:
             self._news.wait(timeout_s)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. Reading or writing afterwards raises WorkspaceError."""
         with self._lock:
-            self._closed = True
-            for reader in self._readers:
-                reader.close()
+            self._readers.close()
             self._writer.close()
 
     def _names(self, prefix: str) -> list[str]:
@@ -206,26 +213,12 @@ class EmbeddedLog:
             after = name + "\0"
 
     def _reader(self) -> apsw.Connection:
-        connection = getattr(self._local, "reader", None)
-        if connection is None:
-            connection = _connect(self._path)
-            self._local.reader = connection
-            with self._lock:
-                self._readers.append(connection)
-        return connection
+        return self._readers.mine()
 
 
 def open_log(path: Path) -> EmbeddedLog:
     """The log in the file at `path`, made where there is none."""
     return EmbeddedLog(path)
-
-
-def _connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(_BUSY_MS)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _scalar(db: apsw.Connection, query: str, values: Sequence[str | int]) -> Any:
@@ -235,7 +228,7 @@ def _scalar(db: apsw.Connection, query: str, values: Sequence[str | int]) -> Any
 
 def _record(row: tuple) -> Record:
     offset, topic, key, headers, body, crc, appended_s = row
-    if zlib.crc32(body) != crc:
+    if not intact(headers, body, crc):
         raise CorruptRecord(f"record {offset} of {topic} does not match its checksum; rebuild it: c254 feeds replay")
     return Record(offset, topic, key, orjson.loads(headers), body, appended_s)
 

@@ -4,18 +4,22 @@
     ab/abcdef….jsonl   where they came from and when, a line an arrival
 
 A payload is written to a temporary file, synced, renamed, and its folder synced, before `put` returns. Reading checks
-the bytes against their name. A later store on S3 keeps the same names.
+the bytes against their name. Files in the making are locked, so that several processes may share the folder: opening
+the archive removes what a crash left, and nothing that somebody is writing. A later store on S3 keeps the same names.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import orjson
 import zstandard
@@ -64,19 +68,24 @@ class FolderArchive:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._lasting: set[Path] = set()
         root.mkdir(parents=True, exist_ok=True)
 
     def put(self, data: bytes, provenance: Provenance) -> RawRef:
-        """Store a payload and note its arrival. The same bytes again add only a line of provenance."""
+        """Store a payload and note its arrival; both are on disk when this returns.
+
+        The same bytes again add only a line of provenance, and mend an object that was damaged since. Raises OSError
+        (a full disk, a failing one), and leaves no half of anything then.
+        """
+        line = _line(provenance)
         sha256 = hashlib.sha256(data).hexdigest()
         target = self._path(sha256)
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            self._write(target, data)
-        line = orjson.dumps(asdict(provenance)) + b"\n"
-        journal = target.with_suffix(".jsonl")
-        if not journal.exists() or line not in journal.read_bytes():
-            _append(journal, line)
+        self._make_folder(target.parent)
+        if not self._holds(sha256):
+            _write(target, data)
+        _note(target.with_suffix(".jsonl"), line)
+        # Also where nothing was new: another process may have renamed, and not yet synced, what we found.
+        _sync_folder(target.parent)
         return RawRef(sha256, len(data))
 
     def get(self, sha256: str) -> bytes:
@@ -94,9 +103,19 @@ class FolderArchive:
         return data
 
     def provenance(self, sha256: str) -> list[Provenance]:
-        """Every arrival of the payload, first first."""
+        """Every arrival of the payload, first first; none where a crash came between the bytes and the note.
+
+        Raises KeyError where there is no payload, CorruptPayload where a line was damaged.
+        """
         journal = self._path(sha256).with_suffix(".jsonl")
-        return [_provenance(orjson.loads(line)) for line in journal.read_bytes().splitlines()]
+        if not journal.exists():
+            if sha256 not in self:
+                raise KeyError(f"the raw archive has no payload {sha256}")
+            return []
+        try:
+            return [_provenance(orjson.loads(line)) for line in _whole(journal.read_bytes()).splitlines()]
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptPayload(f"the provenance of {sha256} was damaged; restore {journal} from a backup") from error
 
     def ids(self) -> Iterator[str]:
         """Every payload's SHA-256."""
@@ -106,43 +125,110 @@ class FolderArchive:
         return self._path(sha256).exists()
 
     def sweep(self) -> int:
-        """Remove temporary files that a crash left; how many."""
-        orphans = list(self._root.glob("*/*.tmp"))
-        for orphan in orphans:
-            orphan.unlink()
-        return len(orphans)
+        """Remove temporary files that a crash left; how many. Those that are being written stay."""
+        return sum(_remove_orphan(found) for found in self._root.glob("*/*.tmp"))
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / f"{sha256}.zst"
 
-    def _write(self, target: Path, data: bytes) -> None:
-        partial = target.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}.tmp")
-        threads = 2 if len(data) > _LARGE else 0
-        with partial.open("wb") as file:
-            compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=threads)
-            with compressor.stream_writer(file, size=len(data), closefd=False) as stream:
-                view = memoryview(data)
-                for start in range(0, len(data), _CHUNK):
-                    stream.write(view[start : start + _CHUNK])
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        _sync_folder(target.parent)
+    def _holds(self, sha256: str) -> bool:
+        """Whether the payload is there and whole: an arrival is acknowledged only when it can be read back."""
+        digest, path = hashlib.sha256(), self._path(sha256)
+        if not path.exists():
+            return False
+        try:
+            with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+        except zstandard.ZstdError:
+            return False
+        return digest.hexdigest() == sha256
+
+    def _make_folder(self, folder: Path) -> None:
+        """The folder, and its name on disk: whoever made it may not have come to syncing it."""
+        if folder not in self._lasting:
+            folder.mkdir(exist_ok=True)
+            _sync_folder(self._root)
+            self._lasting.add(folder)
 
 
 def open_raw(root: Path) -> FolderArchive:
-    """The archive in the folder `root`, made where there is none."""
-    return FolderArchive(root)
+    """The archive in the folder `root`, made where there is none; what a crash left in it is removed."""
+    archive = FolderArchive(root)
+    archive.sweep()
+    return archive
 
 
-def _append(journal: Path, line: bytes) -> None:
-    fresh = not journal.exists()
-    with journal.open("ab") as file:
-        file.write(line)
+def _write(target: Path, data: bytes) -> None:
+    with _in_the_making(target) as (partial, file):
+        compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=2 if len(data) > _LARGE else 0)
+        with compressor.stream_writer(file, size=len(data), closefd=False) as stream:
+            view = memoryview(data)
+            for start in range(0, len(data), _CHUNK):
+                stream.write(view[start : start + _CHUNK])
         file.flush()
         os.fsync(file.fileno())
-    if fresh:
-        _sync_folder(journal.parent)
+        partial.replace(target)
+    _sync_folder(target.parent)
+
+
+@contextmanager
+def _in_the_making(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A temporary file beside `target`, locked while it is written, and gone again where that fails."""
+    while True:
+        partial = target.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        with partial.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # A sweep may have come between making and locking it; then its name is gone.
+            if os.fstat(file.fileno()).st_nlink == 0:
+                continue
+            try:
+                yield partial, file
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            return
+
+
+def _note(journal: Path, line: bytes) -> None:
+    """Add a line that is not there yet; what a crash left of an earlier one goes."""
+    with journal.open("a+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        found = file.read()
+        whole = _whole(found)
+        if line in whole.splitlines(keepends=True):
+            return
+        try:
+            file.truncate(len(whole))
+            rest = memoryview(line)
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except BaseException:
+            # A line that may not have reached the disk must not look noted to the next try.
+            file.truncate(len(whole))
+            raise
+
+
+def _whole(journal: bytes) -> bytes:
+    """The finished lines: one without its end was never acknowledged."""
+    return journal[: journal.rfind(b"\n") + 1]
+
+
+def _remove_orphan(path: Path) -> bool:
+    """Whether the file was a crash's; it is gone then. A folder that may only be read is left as it is."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except (BlockingIOError, FileNotFoundError, PermissionError):
+        return False
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
@@ -151,6 +237,11 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _line(provenance: Provenance) -> bytes:
+    facts = {one.name: getattr(provenance, one.name) for one in fields(provenance)}
+    return orjson.dumps(facts | {"headers": dict(provenance.headers)}) + b"\n"
 
 
 def _provenance(raw: dict[str, Any]) -> Provenance:
