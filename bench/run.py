@@ -22,6 +22,7 @@ FULL = [
     ("latency.py", "10000", "30"),
     ("memory.py",),
     ("labels.py", "5000000"),
+    ("enrich.py",),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -30,6 +31,7 @@ QUICK = [
     ("latency.py", "10000", "5"),
     ("memory.py", "2000", "48"),
     ("labels.py", "1000000"),
+    ("enrich.py",),
 ]
 
 

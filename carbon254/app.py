@@ -8,12 +8,14 @@ from datetime import timedelta
 
 from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.directories import Directories
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
 from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.runner import Runner
+from carbon254.engine.seeding import seed_reference
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
@@ -26,6 +28,7 @@ from carbon254.stores.lake import Lake, open_lake
 from carbon254.stores.ledger import Ledger, open_ledger
 from carbon254.stores.log import Log, open_log
 from carbon254.stores.raw import RawArchive, open_raw
+from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
 
@@ -43,6 +46,7 @@ class Node:
     raw: RawArchive
     log: Log
     ledger: Ledger
+    reference: Reference
     hot: HotStore
     lake: Lake
     cache: LatestPrices
@@ -56,6 +60,7 @@ class Node:
         self.hot.close()
         self.lake.close()
         self.ledger.close()
+        self.reference.close()
         self.log.close()
         self.workspace.release()
 
@@ -96,11 +101,13 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
     raw.sweep()
     log = open_log(workspace.path("log.db"))
     ledger = open_ledger(settings.ledger_url or f"sqlite:///{workspace.path('ledger.db')}")
+    reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
     hot = open_hot(settings.hot_url or f"chdb://{workspace.path('hot')}", ttl_days=settings.ttl_days)
     hot.ensure()
     lake = open_lake(settings.lake_url or str(workspace.path("lake")))
     cache, metrics, known = LatestPrices(), Metrics(), sources()
-    normaliser = Normaliser(log, raw, known, metrics)
+    seed_reference(reference, log, known.values(), clock.now())
+    normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     barmaker = Barmaker(log, hot, known)
     inbox = Inbox(raw, log, metrics)
     pipeline = Pipeline(
@@ -123,4 +130,4 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
         ),
     )
     runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled)
-    return Node(settings, workspace, clock, raw, log, ledger, hot, lake, cache, metrics, pipeline, runner)
+    return Node(settings, workspace, clock, raw, log, ledger, reference, hot, lake, cache, metrics, pipeline, runner)

@@ -19,6 +19,7 @@ from carbon254.engine.carrying import Source
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
+from carbon254.engine.placing import LISTS
 from carbon254.engine.projector import Projector
 from carbon254.engine.rebuilder import Progress, Rebuilder, Rebuilt
 from carbon254.errors import Carbon254Error, NotPublished
@@ -26,7 +27,6 @@ from carbon254.feeds import Feed, Payload, Request, feed, feeds
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
-from carbon254.stages.enrich import read_places
 from carbon254.stores.log import Letter, Log, Record
 
 
@@ -71,7 +71,8 @@ class Pipeline:
     def reprocess(self, letters: Sequence[Letter], how: str) -> tuple[int, int]:
         """Parse the letters' payloads again with the present code; returns (letters resolved, letters still open)."""
         resolved = 0
-        for payload in dict.fromkeys(letter.payload for letter in letters):
+        # A list of places is no payload of a feed: loading the mended list resolves its letters.
+        for payload in dict.fromkeys(letter.payload for letter in letters if letter.topic != LISTS):
             mine = [letter for letter in letters if letter.payload == payload]
             record = self._raw_record(mine[0])
             outcome = self.normaliser.carry(record, commit=False)
@@ -157,4 +158,4 @@ def _source(found: Feed) -> Source:
     def parse(name: str, data: bytes) -> Iterator[Rows]:
         return found.parse(Payload(data, name, found.stream))
 
-    return Source(found.stream, read_places(found.places()), parse, carbon254.__version__)
+    return Source(found.stream, found.package, found.places(), parse, carbon254.__version__)

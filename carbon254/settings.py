@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         validation_alias=_also("ledger_url", "DATA_PROC_POSTGRES_DSN"),
         description="Ledger database: empty for SQLite in the workspace, or an SQLAlchemy URL",
     )
+    reference_url: str = Field(
+        "",
+        validation_alias=_also("reference_url", "DATA_PROC_POSTGRES_DSN"),
+        description="Reference store: empty for SQLite in the workspace, or an SQLAlchemy URL",
+    )
     lake_url: str = Field("", description="Iceberg catalog: empty for SQLite and files in the workspace, or a REST URL")
     kafka_bootstrap: str = Field(
         "", validation_alias=_also("kafka_bootstrap", "DATA_PROC_KAFKA_BOOTSTRAP"), description="Not available yet"
@@ -74,6 +79,10 @@ class Settings(BaseSettings):
                 "set C254_HOST=127.0.0.1 and put an authenticating proxy in front"
             )
         return host
+
+    def reference_at(self, path: Path) -> str:
+        """The URL of the reference store: `path` where none is set."""
+        return self.reference_url or f"sqlite:///{path}"
 
     def refuse_unavailable(self) -> None:
         """Raise SettingsError for stores that are asked for by URL and not built in."""

@@ -2,7 +2,7 @@
 
     workspace.json   format version
     node.json        the running node, while there is one
-    raw/ log.db ledger.db hot/ lake/ budget.db
+    raw/ log.db ledger.db reference.db hot/ lake/ budget.db
 
 One process owns a workspace: it holds a lock on `lock` for as long as it lives, so that a crash frees it.
 """

@@ -53,9 +53,9 @@ def ask(
     question: Annotated[list[str], typer.Argument(help="A market, a day and a label, in any words.")],
     as_json: AsJson = False,
 ) -> None:
-    """Answer a question in words.
+    """Answer a question in words; `ask` itself may be left out.
 
-    Example: `c254 calendar "what is HE25 on 2025-11-02 at ERCOT in UTC?"`
+    Example: `c254 calendar ask "what is HE25 on 2025-11-02 at ERCOT in UTC?"`
     """
     from carbon254.calendars import markets
     from carbon254.calendars.spoken import interval_of

@@ -8,7 +8,7 @@ import typer
 
 from carbon254 import __version__
 
-from . import calendar, demo, dlq, doctor, feeds, generate, node, sql, trading
+from . import calendar, demo, dlq, doctor, feeds, generate, node, places, sql, trading
 from .console import House
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(calendar.app, name="calendar")
+app.add_typer(places.app, name="places")
 for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
     calendar.app.command()(answer)
 app.command("up")(node.up)

@@ -16,6 +16,7 @@ from carbon254.model import Dataset, Stream, dataset
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
+from carbon254.stages.enrich import Directory, name_places
 from carbon254.stores.log import Letter, Log, NewRecord, Record
 
 from .codec import encode
@@ -34,10 +35,11 @@ class ParsedRows(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A feed as the engine knows it: its card, its places, and how to parse (name, bytes)."""
+    """A feed as the engine knows it: its card, its folder and that folder's `places.csv`, and how to parse."""
 
     stream: Stream
-    places: pl.DataFrame
+    folder: str
+    places: str
     parse: Callable[[str, bytes], Iterator[ParsedRows]]
     version: str
 
@@ -112,10 +114,13 @@ def _key(interval: tuple[datetime, datetime]) -> str:
 class Work:
     """One payload on its way: its batches go through the stages in order."""
 
-    def __init__(self, source: Source, record: Record, outcome: Outcome, seen: SeenStore | None) -> None:
+    def __init__(
+        self, source: Source, record: Record, outcome: Outcome, seen: SeenStore | None, places: Directory
+    ) -> None:
         headers = record.headers
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
+        self._places = places
         self._batches = 0
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
@@ -169,7 +174,7 @@ class Work:
         self._store(frame)
 
     def _store(self, frame: pl.DataFrame) -> None:
-        frame = enrich(frame, self._source.stream, self._source.places)
+        frame = enrich(frame, self._source.stream, self._places)
         batch = f"{self._record.offset}-{self._batches}"
         frame = frame.with_columns(
             pl.lit(self._source.stream.topic).alias("feed"),
@@ -232,9 +237,7 @@ class Work:
         if not gone.height or gone.height > _PARTIAL * (self._outcome.rows + gone.height):
             return
         stream = self._source.stream
-        named = gone.join(self._source.places.select("location_id", "location"), on="location_id", how="left")
-        frame = named.with_columns(
-            pl.coalesce("location", "location_id").alias("location"),
+        frame = name_places(gone, self._places).with_columns(
             *(pl.lit(None, dtype=pl.Float64).alias(name) for name in ("lmp", "energy", "congestion", "loss", "ghg")),
             pl.lit(stream.market).alias("market"),
             pl.lit(stream.product).alias("product"),

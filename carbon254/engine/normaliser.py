@@ -15,6 +15,7 @@ from carbon254.telemetry import Metrics
 from carbon254.wire.archive import unpack
 
 from .carrying import Outcome, SeenStore, Source, Work
+from .directories import Directories
 
 CONSUMER = "normalise"
 
@@ -22,8 +23,10 @@ CONSUMER = "normalise"
 class Normaliser:
     """Carries payloads from the raw log to rows and letters."""
 
-    def __init__(self, log: Log, raw: RawArchive, sources: Mapping[str, Source], metrics: Metrics) -> None:
-        self._log, self._raw, self._sources, self._metrics = log, raw, sources, metrics
+    def __init__(
+        self, log: Log, raw: RawArchive, sources: Mapping[str, Source], metrics: Metrics, places: Directories
+    ) -> None:
+        self._log, self._raw, self._sources, self._metrics, self._places = log, raw, sources, metrics, places
 
     def step(self, limit: int = 16) -> int:
         """Carry up to `limit` payloads; returns how many there were."""
@@ -55,7 +58,8 @@ class Normaliser:
         topic = record.topic.removeprefix("raw.")
         source, sha = self._sources[topic], record.headers["sha256"]
         outcome = Outcome()
-        work = Work(source, record, outcome, SeenStore(self._log, outcome, topic) if self._remembers(source) else None)
+        seen = SeenStore(self._log, outcome, topic) if self._remembers(source) else None
+        work = Work(source, record, outcome, seen, self._places.of(source.stream.market))
         try:
             for name, content in unpack(record.headers["name"], self._raw.get(sha)):
                 for rows in source.parse(name, content):

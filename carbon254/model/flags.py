@@ -21,6 +21,7 @@ class Flag(IntFlag):
     OFF_GRID = 128, "the interval does not end on the stream's grid (an extra market run)"
     LATE = 256, "received later than the stream's service level allows"
     MISSING_PRICE = 512, "the provider published the interval without a price"
+    PLACE_NOT_VALID = 1024, "the place is listed, and not for that time: not yet, or retired"
 
     meaning: str
 

@@ -1,0 +1,161 @@
+"""The connection behind the reference store: SQLite or Postgres, brought to the schema this code knows when opened.
+
+Writers take turns: SQLite by `BEGIN IMMEDIATE`, Postgres by an advisory lock that ends with the transaction. So two
+processes that open at once do not both migrate, and two loads of one list do not both open a row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.pool import StaticPool
+
+from carbon254.errors import ReferenceRefused
+
+from .migrations import HEAD, VERSION_TABLE
+
+_TURN = 254_004  # any number, as long as nobody else's advisory lock has it
+_BUSY_S = 30
+
+
+class Database:
+    """Transactions of a reference database at an SQLAlchemy URL."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._lock = threading.RLock()
+        self._writing = threading.local()
+        self._sqlite = self._engine.dialect.name == "sqlite"
+        try:
+            self._migrate()
+        except exc.OperationalError as error:
+            shown = self._engine.url.render_as_string(hide_password=True)
+            self.close()
+            cause = str(error.orig).strip().splitlines()[0]
+            raise ReferenceRefused(f"the reference store at {shown} does not open: {cause}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one state; within `write`, that transaction."""
+        if mine := getattr(self._writing, "connection", None):
+            yield mine
+        elif not self._sqlite:
+            with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+                yield connection
+        else:
+            with self._lock, self._engine.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that no other writer shares; undone when the block raises. Within another, it is that one."""
+        if mine := getattr(self._writing, "connection", None):
+            yield mine
+            return
+        with self._turn() as connection:
+            self._writing.connection = connection
+            try:
+                yield connection
+            finally:
+                self._writing.connection = None
+
+    @contextmanager
+    def _turn(self) -> Iterator[sa.Connection]:
+        if not self._sqlite:
+            with self._engine.begin() as connection:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
+                yield connection
+            return
+        with self._lock, self._engine.connect().execution_options(turn="IMMEDIATE") as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        """Bring the schema to HEAD. Raises ReferenceRefused where it is newer than this code."""
+        with self.read() as connection:
+            if _version(connection) == HEAD:
+                return
+        with self.write() as connection:
+            # Whoever had the turn before may have done it.
+            found = _version(connection)
+            if found != HEAD:
+                _upgrade(connection, found)
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise ReferenceRefused(
+            "the reference URL is not one of SQLAlchemy's; write sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ReferenceRefused(
+            f"the reference store is SQLite or Postgres, not {parsed.get_backend_name()}; set C254_REFERENCE_URL"
+        )
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    try:
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise ReferenceRefused("Postgres needs its driver; install it: pip install 'carbon254[postgres]'") from None
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # One connection: older system libraries can lose a WAL reset between two.
+    engine = sa.create_engine(
+        url,
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_S, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _durable(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = FULL")
+
+    # The driver would not open a transaction before DDL, nor take a writer's turn at its start.
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("turn", "DEFERRED"))
+
+    return engine
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+
+
+def _upgrade(connection: sa.Connection, found: str | None) -> None:
+    """Run the migrations. Alembic is loaded only here: a database at HEAD opens without it."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise ReferenceRefused(
+            f"the reference database has schema {found}, and this version of carbon254 knows {HEAD}: a newer version "
+            "wrote it. Open it with that version, or set C254_REFERENCE_URL to another database"
+        )
+    command.upgrade(config, "head")

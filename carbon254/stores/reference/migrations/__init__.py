@@ -1,0 +1,4 @@
+"""The reference store's schema, version by version (Alembic). `HEAD` is the version this code reads and writes."""
+
+HEAD = "0001"
+VERSION_TABLE = "reference_version"
