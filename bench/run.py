@@ -23,6 +23,7 @@ FULL = [
     ("memory.py",),
     ("labels.py", "5000000"),
     ("enrich.py",),
+    ("units.py",),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -32,6 +33,7 @@ QUICK = [
     ("memory.py", "2000", "48"),
     ("labels.py", "1000000"),
     ("enrich.py",),
+    ("units.py",),
 ]
 
 

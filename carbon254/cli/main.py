@@ -8,7 +8,7 @@ import typer
 
 from carbon254 import __version__
 
-from . import calendar, demo, dlq, doctor, feeds, generate, node, places, sql, trading
+from . import calendar, demo, dlq, doctor, feeds, generate, node, places, sql, trading, units
 from .console import House
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("verify")(sql.verify)
 app.command("generate")(generate.generate)
 app.command("emulator")(generate.emulator)
 app.command("doctor")(doctor.doctor)
+app.command("units", context_settings={"ignore_unknown_options": True})(units.units)
 
 
 @app.callback(invoke_without_command=True)
