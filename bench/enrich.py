@@ -91,7 +91,7 @@ def duckdb_s(frame: pl.DataFrame, listed: pl.DataFrame) -> float | str:
     with duckdb.connect() as database:
         database.register("frame", frame.to_arrow())
         database.register("listed", listed.to_arrow())
-        return round(best(lambda: database.execute(sql).to_arrow_table(), 3), 3)
+        return round(best(lambda: database.sql(sql).to_arrow_table(), 3), 3)
 
 
 def main(rows: int, nodes: int, versions: int) -> dict[str, object]:
