@@ -24,6 +24,7 @@ FULL = [
     ("labels.py", "5000000"),
     ("enrich.py",),
     ("units.py",),
+    ("quality.py", "3000000"),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -34,6 +35,7 @@ QUICK = [
     ("labels.py", "1000000"),
     ("enrich.py",),
     ("units.py",),
+    ("quality.py", "1000000", "--without-ge"),
 ]
 
 

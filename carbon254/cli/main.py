@@ -8,7 +8,7 @@ import typer
 
 from carbon254 import __version__
 
-from . import calendar, demo, dlq, doctor, feeds, generate, node, places, sql, trading, units
+from . import calendar, demo, dlq, doctor, feeds, generate, node, places, quality, sql, trading, units
 from .console import House
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(feeds.app, name="feeds")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(calendar.app, name="calendar")
 app.add_typer(places.app, name="places")
+app.add_typer(quality.app, name="quality")
 for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
     calendar.app.command()(answer)
 app.command("up")(node.up)

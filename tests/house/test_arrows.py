@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "model": GROUND,
     "calendars": GROUND,
     "units": GROUND,
+    "quality": GROUND | {"model", "calendars"},
     "wire": GROUND,
     "feeds": GROUND | VOCABULARY,
     "stores": GROUND | VOCABULARY,
