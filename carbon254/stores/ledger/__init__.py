@@ -1,5 +1,27 @@
-"""The ledger: states, watermarks and checksums of each feed and partition."""
+"""The ledger: states, watermarks and checksums of each feed and partition, leases, builds and the audit trail."""
 
-from .ledger import Entry, IllegalTransition, Ledger, Noted, open_ledger
+from .clickhouse import ClickHouseLedger, open_history
+from .completeness import Completeness, completeness
+from .ledger import Ledger, open_ledger
+from .port import Act, Build, Capability, Entry, IllegalTransition, Lease, LeaseLost, LedgerStore, Noted, NotOffered
+from .shipping import ship
 
-__all__ = ["Entry", "IllegalTransition", "Ledger", "Noted", "open_ledger"]
+__all__ = [
+    "Act",
+    "Build",
+    "Capability",
+    "ClickHouseLedger",
+    "Completeness",
+    "Entry",
+    "IllegalTransition",
+    "Lease",
+    "LeaseLost",
+    "Ledger",
+    "LedgerStore",
+    "NotOffered",
+    "Noted",
+    "completeness",
+    "open_history",
+    "open_ledger",
+    "ship",
+]

@@ -1,190 +1,234 @@
 """The ledger: what each feed has done for each partition (market day), by which payloads, and how it stands.
 
-SQLAlchemy Core on SQLite or Postgres, one code. Rows, checksum and watermark of a partition follow from the payload
-batches noted for it, so that noting one twice changes nothing. Every change of state is kept in `history`.
+SQLAlchemy Core on SQLite or Postgres, one code. Rows, checksum, cells and watermark of a partition follow from the
+payload batches noted for it, so that noting one twice changes nothing, also from two processes at once. Every change
+of state is kept in `history`, every act of a person or command in the audit trail.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from carbon254.errors import PermanentError
+from carbon254.faults import reach
 
-STATES = ("pending", "running", "completed", "failed", "replaying")
-_NEXT = {
-    "": set(STATES),
-    "pending": {"running", "completed", "failed"},
-    "running": {"completed", "failed", "running"},
-    "completed": {"running", "replaying", "completed", "failed"},
-    "failed": {"running", "replaying", "completed", "failed"},
-    "replaying": {"completed", "failed", "replaying"},
-}
-_META = sa.MetaData()
-_RUNS = sa.Table(
-    "runs",
-    _META,
-    sa.Column("feed", sa.String(128), primary_key=True),
-    sa.Column("partition", sa.String(32), primary_key=True),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("build", sa.Integer, nullable=False),
-    sa.Column("changed_at", sa.String(40), nullable=False),
-    sa.Column("error", sa.Text, nullable=False),
-)
-_PARTS = sa.Table(
-    "parts",
-    _META,
-    sa.Column("feed", sa.String(128), primary_key=True),
-    sa.Column("partition", sa.String(32), primary_key=True),
-    sa.Column("payload", sa.String(96), primary_key=True),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Column("watermark", sa.String(40), nullable=False),
-    sa.Column("received_at", sa.String(40), nullable=False),
-)
-_HISTORY = sa.Table(
-    "history",
-    _META,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("feed", sa.String(128), nullable=False),
-    sa.Column("partition", sa.String(32), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-)
+from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
+from .leasing import acquire, refuse_stale, release, renew
+from .port import NEXT, Act, Build, Capability, Entry, IllegalTransition, Lease, Noted, NotOffered
+from .standing import entry_of
+from .tables import AUDIT, BUILDS, FOLDS, HISTORY, PARTS, PLACES, RUNS, WRITES, make, moment_of, open_engine, text_of
 
-
-class IllegalTransition(PermanentError):
-    """A state that cannot follow the present one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A batch of a payload that reached a partition."""
-
-    feed: str
-    partition: str
-    payload: str
-    rows: int
-    watermark: str
-    received_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """How a partition stands. `checksum` is over its payload batches, whatever their order; times are UTC."""
-
-    feed: str
-    partition: str
-    state: str
-    attempts: int
-    build: int
-    changed_at: datetime
-    error: str
-    payloads: int
-    rows: int
-    watermark: datetime | None
-    first_received: datetime | None
-    last_received: datetime | None
-    checksum: str
+_TRIES = 5
+# Postgres: deadlock, serialization failure.
+_AGAIN = ("40P01", "40001")
+_T = TypeVar("_T")
 
 
 class Ledger:
-    """The ledger at an SQLAlchemy URL."""
+    """The ledger at an SQLAlchemy URL: everything of `port.OPERATIONS`."""
 
     def __init__(self, url: str) -> None:
-        sqlite = url.startswith("sqlite")
-        # One connection for SQLite: older system libraries can lose a WAL reset between two.
-        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-        self._engine = sa.create_engine(url, **(options if sqlite else {}))
+        self._engine = open_engine(url)
         self._lock = threading.Lock()
-        if sqlite:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA synchronous = FULL")
-        _META.create_all(self._engine)
+        self.capability = Capability("postgres" if self._engine.dialect.name == "postgresql" else "sqlite")
+        self._write(make)
 
-    def begin(self, feed: str, partition: str, at: datetime, state: str = "running") -> None:
-        """A run starts; its attempt is counted. Raises IllegalTransition."""
-        with self._lock, self._engine.begin() as db:
-            self._move(db, feed, partition, state, at, attempt=True)
+    def begin(
+        self, feed: str, partition: str, at: datetime, state: str = "running", fence: Lease | None = None
+    ) -> None:
+        """A run starts; its attempt is counted. Raises IllegalTransition, and LeaseLost behind a newer holder."""
+        self._write(lambda db: self._move(db, feed, partition, state, at, attempt=True, fence=fence))
 
-    def fail(self, feed: str, partition: str, at: datetime, error: str) -> None:
+    def fail(self, feed: str, partition: str, at: datetime, error: str, fence: Lease | None = None) -> None:
         """A run ended with an error."""
-        with self._lock, self._engine.begin() as db:
-            self._move(db, feed, partition, "failed", at, error=error)
+        self._write(lambda db: self._move(db, feed, partition, "failed", at, error=error, fence=fence))
 
-    def rebuilt(self, feed: str, partition: str, at: datetime) -> None:
-        """A new build of the partition stands."""
-        with self._lock, self._engine.begin() as db:
-            self._move(db, feed, partition, "completed", at, new_build=True)
+    def settle(
+        self, feed: str, partition: str, at: datetime, fence: Lease | None = None, state: str = "completed"
+    ) -> None:
+        """A run ended well: completed, or pending where there is nothing yet."""
+        self._write(lambda db: self._move(db, feed, partition, state, at, fence=fence))
 
-    def complete(self, noted: Sequence[Noted], at: datetime) -> None:
+    def rebuilt(self, feed: str, partition: str, at: datetime, code: str = "", fence: Lease | None = None) -> None:
+        """A new build of the partition stands, made by this version of the code."""
+        self._write(lambda db: self._move(db, feed, partition, "completed", at, build=True, code=code, fence=fence))
+
+    def complete(self, noted: Sequence[Noted], at: datetime, fence: Lease | None = None) -> None:
         """Batches of payloads reached their partitions. Those already noted change nothing."""
-        with self._lock, self._engine.begin() as db:
-            for part in noted:
-                key = (part.feed, part.partition, part.payload)
-                where = sa.and_(*(column == value for column, value in zip(_PARTS.primary_key, key, strict=True)))
-                if db.execute(sa.select(_PARTS.c.rows).where(where)).first():
-                    continue
-                db.execute(
-                    _PARTS.insert().values(
-                        feed=part.feed,
-                        partition=part.partition,
-                        payload=part.payload,
-                        rows=part.rows,
-                        watermark=part.watermark,
-                        received_at=part.received_at,
-                    )
-                )
-                self._move(db, part.feed, part.partition, "completed", at)
+        self._write(lambda db: self._note(db, noted, at, fence))
 
     def entries(
         self, feed: str | None = None, partition: str | None = None, state: str | None = None, limit: int = 100
     ) -> list[Entry]:
         """How partitions stand, newest partition first."""
-        query = sa.select(_RUNS).order_by(_RUNS.c.partition.desc(), _RUNS.c.feed).limit(limit)
-        for column, value in ((_RUNS.c.feed, feed), (_RUNS.c.partition, partition), (_RUNS.c.state, state)):
+        query = sa.select(RUNS).order_by(RUNS.c.partition.desc(), RUNS.c.feed).limit(limit)
+        for column, value in ((RUNS.c.feed, feed), (RUNS.c.partition, partition), (RUNS.c.state, state)):
             query = query.where(column == value) if value else query
         with self._lock, self._engine.connect() as db:
-            return [self._entry(db, row._mapping) for row in db.execute(query)]
+            return [entry_of(db, row) for row in db.execute(query).all()]
 
     def watermark(self, feed: str, partition: str | None = None) -> datetime | None:
         """The end of the newest interval received; None before any."""
-        query = sa.select(sa.func.max(_PARTS.c.watermark)).where(_PARTS.c.feed == feed)
-        query = query.where(_PARTS.c.partition == partition) if partition else query
         with self._lock, self._engine.connect() as db:
-            return _moment(db.execute(query).scalar())
+            marks = []
+            for table in (PARTS, FOLDS):
+                query = sa.select(sa.func.max(table.c.watermark)).where(table.c.feed == feed)
+                query = query.where(table.c.partition == partition) if partition else query
+                marks.append(db.execute(query).scalar())
+        return moment_of(max((mark for mark in marks if mark), default=None))
 
     def totals(self) -> dict[str, tuple[int, int, datetime | None]]:
         """(payload batches, rows, watermark) of each feed."""
-        query = sa.select(
-            _PARTS.c.feed, sa.func.count(), sa.func.sum(_PARTS.c.rows), sa.func.max(_PARTS.c.watermark)
-        ).group_by(_PARTS.c.feed)
+        one = sa.literal(1).label("payloads")
+        every = sa.union_all(
+            sa.select(PARTS.c.feed, one, PARTS.c.rows, PARTS.c.watermark),
+            sa.select(FOLDS.c.feed, FOLDS.c.payloads, FOLDS.c.rows, FOLDS.c.watermark),
+        ).subquery()
+        sums = (sa.func.sum(every.c.payloads), sa.func.sum(every.c.rows), sa.func.max(every.c.watermark))
+        query = sa.select(every.c.feed, *sums).group_by(every.c.feed)
         with self._lock, self._engine.connect() as db:
-            return {feed: (count, int(rows), _moment(mark)) for feed, count, rows, mark in db.execute(query)}
+            return {feed: (int(count), int(rows), moment_of(mark)) for feed, count, rows, mark in db.execute(query)}
+
+    def cells(self, feed: str, partition: str) -> Cells:
+        """What the partition received: id of a set of places → its periods as bits."""
+        with self._lock, self._engine.connect() as db:
+            found: list[str] = []
+            for table in (PARTS, FOLDS):
+                where = (table.c.feed == feed) & (table.c.partition == partition)
+                found += db.execute(sa.select(table.c.cells).where(where)).scalars()
+        return cells_of(found)
+
+    def keep_places(self, sets: Mapping[str, Iterable[str]]) -> None:
+        """Keep the members of sets of places by their ids; those kept already stay."""
+        packed = {name: zlib.compress(json.dumps(sorted(places)).encode()) for name, places in sets.items()}
+
+        def add(db: sa.Connection) -> None:
+            held = set(db.execute(sa.select(PLACES.c.name).where(PLACES.c.name.in_(list(packed)))).scalars())
+            for name in sorted(packed.keys() - held):
+                db.execute(PLACES.insert().values(name=name, places=packed[name]))
+
+        self._write(add)
+
+    def places(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Members of sets of places; a set that was never kept is absent."""
+        with self._lock, self._engine.connect() as db:
+            rows = db.execute(sa.select(PLACES).where(PLACES.c.name.in_(list(names)))).all()
+        return {row.name: frozenset(json.loads(zlib.decompress(row.places))) for row in rows}
 
     def history(self, feed: str, partition: str) -> list[tuple[str, datetime, str]]:
         """(state, when, note) of each change, oldest first."""
-        query = sa.select(_HISTORY).where(_HISTORY.c.feed == feed, _HISTORY.c.partition == partition)
+        query = sa.select(HISTORY).where(HISTORY.c.feed == feed, HISTORY.c.partition == partition)
         with self._lock, self._engine.connect() as db:
-            rows = db.execute(query.order_by(_HISTORY.c.id)).all()
+            rows = db.execute(query.order_by(HISTORY.c.id)).all()
             return [(row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
 
+    def record(self, acts: Sequence[Act]) -> None:
+        """Add to the audit trail."""
+        rows = [asdict(act) | {"at": text_of(act.at)} for act in acts]
+        if rows:
+            self._write(lambda db: db.execute(AUDIT.insert(), rows))
+
+    def trail(self, feed: str | None = None, partition: str | None = None, limit: int = 100) -> list[Act]:
+        """The audit trail, newest first."""
+        query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+        for column, value in ((AUDIT.c.feed, feed), (AUDIT.c.partition, partition)):
+            query = query.where(column == value) if value else query
+        with self._lock, self._engine.connect() as db:
+            return [
+                Act(datetime.fromisoformat(row.at), row.who, row.what, row.feed, row.partition, row.why)
+                for row in db.execute(query)
+            ]
+
     def prune(self, before: datetime) -> int:
-        """Forget history older than `before`; how many lines."""
-        with self._lock, self._engine.begin() as db:
-            return db.execute(_HISTORY.delete().where(_HISTORY.c.at < _text(before))).rowcount
+        """Forget history and acts older than `before`; how many lines. How partitions stand is kept."""
+
+        def forget(db: sa.Connection) -> int:
+            return sum(db.execute(table.delete().where(table.c.at < text_of(before))).rowcount
+                       for table in (HISTORY, AUDIT))  # fmt: skip
+
+        return self._write(forget)
+
+    def proven(self, build: Build) -> None:
+        """Keep what a build was proven to hold; a later proof of the same build takes its place."""
+        values = asdict(build) | {"at": text_of(build.at)}
+        key = {name: values[name] for name in ("feed", "partition", "build")}
+
+        def put(db: sa.Connection) -> None:
+            db.execute(BUILDS.delete().where(_same(BUILDS, key)))
+            reach("ledger.proving")
+            db.execute(BUILDS.insert().values(**values))
+
+        self._write(put)
+
+    def builds(self, feed: str, partition: str | None = None) -> list[Build]:
+        """What builds were proven to hold, newest partition and build first."""
+        query = sa.select(BUILDS).where(BUILDS.c.feed == feed)
+        query = query.where(BUILDS.c.partition == partition) if partition else query
+        with self._lock, self._engine.connect() as db:
+            rows = db.execute(query.order_by(BUILDS.c.partition.desc(), BUILDS.c.build.desc())).all()
+        return [Build(**{**row._mapping, "at": datetime.fromisoformat(row.at)}) for row in rows]
+
+    def acquire(self, name: str, holder: str, at: datetime, lasts: timedelta) -> Lease | None:
+        """The lease on `name`, or None while another holds it. The same holder's next lease fences its last one."""
+        return self._write(lambda db: acquire(db, name, holder, at, lasts))
+
+    def renew(self, lease: Lease, at: datetime, lasts: timedelta) -> Lease:
+        """The lease, longer. Raises LeaseLost where another took it over."""
+        return self._write(lambda db: renew(db, lease, at, lasts))
+
+    def release(self, lease: Lease, at: datetime) -> None:
+        """Give the lease up; nothing where another has it by now."""
+        self._write(lambda db: release(db, lease, at))
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+    def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """`work` in a transaction; again where another process wrote the same key first and what it wrote now shows."""
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._lock, self._engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
+                    return work(db)
+            except DBAPIError as error:
+                again = isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _AGAIN
+                if not left or not again:
+                    raise
+        raise AssertionError("the loop ends by returning or raising")
+
+    def _note(self, db: sa.Connection, noted: Sequence[Noted], at: datetime, fence: Lease | None) -> None:
+        reach("ledger.noting")
+        days: dict[tuple[str, str], list[Noted]] = {}
+        for part in sorted(noted, key=lambda one: (one.feed, one.partition)):
+            days.setdefault((part.feed, part.partition), []).append(part)
+        folds = FOLDS.c.feed.in_(list({feed for feed, _ in days}))
+        are_folded = {tuple(row) for row in db.execute(sa.select(FOLDS.c.feed, FOLDS.c.partition).where(folds))}
+        for (feed, partition), parts in days.items():
+            key = {"feed": feed, "partition": partition}
+            fold = (
+                db.execute(sa.select(FOLDS).where(_same(FOLDS, key))).first()
+                if (feed, partition) in are_folded
+                else None
+            )
+            held = set(db.execute(sa.select(PARTS.c.payload).where(_same(PARTS, key))).scalars())
+            fresh = {part.payload: part for part in reversed(parts) if part.payload not in held}
+            again = among(list(fresh), fold.members) if fold else set()
+            new = [part for part in fresh.values() if part.payload not in again]
+            if not new:
+                continue
+            db.execute(PARTS.insert(), [_part(part) for part in new])
+            reach("ledger.parts")
+            self._move(db, feed, partition, "completed", at, code=new[-1].code, fence=fence)
+            if len(held) + len(new) >= FOLD_AT:
+                _fold(db, key, fold)
 
     def _move(
         self,
@@ -196,51 +240,66 @@ class Ledger:
         *,
         error: str = "",
         attempt: bool = False,
-        new_build: bool = False,
+        build: bool = False,
+        code: str = "",
+        fence: Lease | None = None,
     ) -> None:
-        where = sa.and_(_RUNS.c.feed == feed, _RUNS.c.partition == partition)
-        found = db.execute(sa.select(_RUNS).where(where)).first()
+        refuse_stale(db, fence)
+        where = _same(RUNS, {"feed": feed, "partition": partition})
+        reach("ledger.moving")
+        found = db.execute(sa.select(RUNS).where(where).with_for_update()).first()
         before = found.state if found else ""
-        if state not in _NEXT[before]:
+        if state not in NEXT[before]:
             raise IllegalTransition(f"{feed} {partition}: {state} cannot follow {before}")
         values = {
             "state": state,
-            "changed_at": _text(at),
+            "changed_at": text_of(at),
             "error": error,
             "attempts": (found.attempts if found else 0) + attempt,
-            "build": (found.build if found else 1) + new_build,
+            "build": (found.build if found else 1) + build,
+            "code": code or (found.code if found else ""),
         }
         if found:
-            db.execute(_RUNS.update().where(where).values(**values))
+            db.execute(RUNS.update().where(where).values(**values))
         else:
-            db.execute(_RUNS.insert().values(feed=feed, partition=partition, **values))
+            db.execute(RUNS.insert().values(feed=feed, partition=partition, **values))
         if state != before:
-            db.execute(_HISTORY.insert().values(feed=feed, partition=partition, state=state, at=_text(at), note=error))
-
-    def _entry(self, db: sa.Connection, run: Any) -> Entry:
-        parts = db.execute(
-            sa.select(_PARTS)
-            .where(_PARTS.c.feed == run["feed"], _PARTS.c.partition == run["partition"])
-            .order_by(_PARTS.c.payload)
-        ).all()
-        received = [part.received_at for part in parts]
-        return Entry(
-            run["feed"], run["partition"], run["state"], run["attempts"], run["build"],
-            datetime.fromisoformat(run["changed_at"]), run["error"], len(parts), sum(part.rows for part in parts),
-            _moment(max((part.watermark for part in parts), default=None)),
-            _moment(min(received, default=None)), _moment(max(received, default=None)),
-            hashlib.sha256("\n".join(part.payload for part in parts).encode()).hexdigest(),
-        )  # fmt: skip
+            line = {"feed": feed, "partition": partition, "state": state, "at": text_of(at), "note": error}
+            db.execute(HISTORY.insert().values(**line))
+            reach("ledger.moved")
 
 
 def open_ledger(url: str) -> Ledger:
-    """The ledger at `url`: `sqlite:////abs/file.db`, or a Postgres URL."""
+    """The ledger at `url`: `sqlite:////abs/file.db`, or a Postgres URL. Raises NotOffered for ClickHouse."""
+    if url.startswith(("http://", "https://", "clickhouse")):
+        raise NotOffered(
+            "ClickHouse has no compare-and-set, so it cannot decide states and leases: keep the ledger on SQLite or "
+            "Postgres, and set C254_LEDGER_HISTORY=clickhouse to have its history and audit trail there too"
+        )
     return Ledger(url)
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def _same(table: sa.Table, key: Mapping[str, Any]) -> sa.ColumnElement[bool]:
+    return sa.and_(*(table.c[name] == value for name, value in key.items()))
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _fold(db: sa.Connection, key: Mapping[str, str], before: Any | None) -> None:
+    where = _same(PARTS, key)
+    row = folded(db.execute(sa.select(PARTS).where(where)).all(), before)
+    db.execute(FOLDS.delete().where(_same(FOLDS, key)))
+    reach("ledger.folding")
+    db.execute(FOLDS.insert().values(**key, **row))
+    db.execute(PARTS.delete().where(where))
+    reach("ledger.folded")
+
+
+def _part(part: Noted) -> dict[str, Any]:
+    return {
+        "feed": part.feed,
+        "partition": part.partition,
+        "payload": part.payload,
+        "rows": part.rows,
+        "watermark": part.watermark,
+        "received_at": part.received_at,
+        "cells": cells_text({name: int(periods, 16) for name, periods in part.cells}),
+    }

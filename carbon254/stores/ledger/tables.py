@@ -1,0 +1,158 @@
+"""The ledger's tables for SQLite and Postgres, made where they lack and widened where an older version made them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+
+from carbon254.stores.commits import lasting_commits
+
+META = sa.MetaData()
+WRITES = "c254_writes"
+_BUSY_S = 30
+
+
+def _text(name: str, size: int, **options: Any) -> sa.Column:
+    return sa.Column(name, sa.String(size), nullable=False, **options)
+
+
+def _late(name: str, kind: Any = sa.Text) -> sa.Column:
+    """A column that older ledgers lack: empty in their rows."""
+    return sa.Column(name, kind, nullable=False, server_default="")
+
+
+RUNS = sa.Table(
+    "runs",
+    META,
+    _text("feed", 128, primary_key=True),
+    _text("partition", 32, primary_key=True),
+    _text("state", 16),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("build", sa.Integer, nullable=False),
+    _text("changed_at", 40),
+    sa.Column("error", sa.Text, nullable=False),
+    _late("code", sa.String(80)),
+)
+PARTS = sa.Table(
+    "parts",
+    META,
+    _text("feed", 128, primary_key=True),
+    _text("partition", 32, primary_key=True),
+    _text("payload", 96, primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    _text("watermark", 40),
+    _text("received_at", 40),
+    _late("cells"),
+)
+# Many parts of one partition, kept as one row; `members` still knows each of them.
+FOLDS = sa.Table(
+    "folds",
+    META,
+    _text("feed", 128, primary_key=True),
+    _text("partition", 32, primary_key=True),
+    sa.Column("payloads", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    _text("watermark", 40),
+    _text("first_received", 40),
+    _text("last_received", 40),
+    _text("digest", 64),
+    sa.Column("members", sa.LargeBinary, nullable=False),
+    sa.Column("cells", sa.Text, nullable=False),
+)
+HISTORY = sa.Table(
+    "history",
+    META,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _text("feed", 128),
+    _text("partition", 32),
+    _text("state", 16),
+    _text("at", 40),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Index("history_by_partition", "feed", "partition"),
+)
+AUDIT = sa.Table(
+    "audit",
+    META,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _text("at", 40),
+    _text("who", 128),
+    _text("what", 64),
+    _text("feed", 128),
+    _text("partition", 32),
+    sa.Column("why", sa.Text, nullable=False),
+)
+PLACES = sa.Table(
+    "place_sets", META, _text("name", 64, primary_key=True), sa.Column("places", sa.LargeBinary, nullable=False)
+)
+LEASES = sa.Table(
+    "leases",
+    META,
+    _text("name", 160, primary_key=True),
+    _text("holder", 128),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    _text("expires_at", 40),
+)
+BUILDS = sa.Table(
+    "builds",
+    META,
+    _text("feed", 128, primary_key=True),
+    _text("partition", 32, primary_key=True),
+    sa.Column("build", sa.Integer, primary_key=True),
+    _text("code", 80),
+    sa.Column("payloads", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    _text("hash", 64),
+    _text("at", 40),
+)
+
+
+def open_engine(url: str) -> sa.Engine:
+    """The engine at an SQLAlchemy URL; plain `postgres://` and `postgresql://` take the psycopg driver."""
+    for plain in ("postgres://", "postgresql://"):
+        if url.startswith(plain):
+            return sa.create_engine("postgresql+psycopg://" + url.removeprefix(plain))
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url)
+    # One connection for SQLite: older system libraries can lose a WAL reset between two.
+    arguments = {"check_same_thread": False, "timeout": _BUSY_S}
+    engine = sa.create_engine(url, poolclass=StaticPool, connect_args=arguments)
+    lasting_commits(engine)
+    event.listen(engine, "connect", _settle)
+    event.listen(engine, "begin", _take)
+    return engine
+
+
+def make(db: sa.Connection) -> None:
+    """Make what lacks."""
+    META.create_all(db)
+    found = sa.inspect(db)
+    for table in META.sorted_tables:
+        held = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in held:
+                kind = column.type.compile(db.dialect)
+                db.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''"))
+
+
+def text_of(moment: datetime) -> str:
+    """An instant as text that sorts as instants do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """The instant of a text; None for none."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def _settle(connection: Any, _record: object) -> None:
+    """SQLite: transactions begin where we say."""
+    connection.isolation_level = None
+
+
+def _take(db: sa.Connection) -> None:
+    """SQLite: a transaction that will write has the file to itself before it reads."""
+    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get(WRITES) else "BEGIN")
