@@ -13,6 +13,11 @@ Start = Annotated[str | None, Query(description="ISO 8601, included; a day befor
 End = Annotated[str | None, Query(description="ISO 8601, not included; now if not given")]
 AsOf = Annotated[str | None, Query(description="What was known then; ISO 8601")]
 Strict = Annotated[bool, Query(description="Leave out rows whose known_at was assumed")]
+Basis = Annotated[
+    Literal["published", "strict", "received"] | None,
+    Query(description="What counts as known: by known_at, the same without assumed times, or by arrival here"),
+]
+Rung = Annotated[str | None, Query(description="Settlement rung of the market, e.g. S14; see /v1/ladders/{market}")]
 OneMarket = Annotated[str, Query(description="Market, e.g. SPP")]
 Market = Annotated[str | None, Query(description="Market, e.g. SPP")]
 Run = Annotated[str | None, Query(description="Market run in the operator's own term, e.g. DAM")]

@@ -7,12 +7,15 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from . import queries
-from .answers import Format, json_bytes, query_answer, rows_json
-from .asked import AsOf, End, Limit, Locations, Market, OneMarket, Run, Start, Strict, Tz
+from .answers import Format, json_bytes, rows_json
+from .asked import AsOf, Basis, End, Limit, Locations, Market, OneMarket, Run, Rung, Start, Strict, Tz
 from .board import Board
+from .known import known
 from .moments import MARKET, as_text, in_market_clocks, instant, span, zone_named
+from .noted import answered
+from .receipts import WithReceipt
 from .rooms import Rooms
+from .vintages import Span, of_prices
 
 
 def router(rooms: Rooms, board: Board) -> APIRouter:
@@ -49,15 +52,23 @@ def router(rooms: Rooms, board: Board) -> APIRouter:
         run: Run = None,
         as_of: AsOf = None,
         strict: Strict = False,
+        basis: Basis = None,
+        rung: Rung = None,
         tz: Tz = None,
         format: Format = Format.json,
         limit: Limit = None,
+        receipt: WithReceipt = False,
     ) -> Response:
-        """One row an interval, `[start, end)`; naive times are read in `tz`. LMP and components are in USD/MWh."""
+        """One row an interval, `[start, end)`; naive times are read in `tz`. LMP and components are in USD/MWh.
+
+        `as_of` gives what was known then, `rung` what was known at a step of the market's settlement ladder; `note`
+        (`X-Note` for CSV and Arrow) says why an answer is empty and which days have not reached the rung.
+        """
         zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        known = instant(as_of, zone, now) if as_of else None
-        statement = queries.prices(market, since, until, location or (), run, known, strict)
-        return query_answer(rooms.hot, statement, format, zone, limit)
+        then = instant(as_of, zone, now) if as_of else None
+        asked = known(then, strict=strict, basis=basis or "", rung=rung or "", market=market)
+        question = of_prices(Span(market, since, until, location or (), run), asked, now)
+        return answered(rooms, question, format, zone, limit, receipt)
 
     return routes

@@ -6,7 +6,13 @@ Values never become part of the text unescaped: they go through `literal`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+
+from carbon254.model.ladders import Rung
+
+from .known import Known
+
+NOW = Known()
 
 PRICE_COLUMNS = (
     "market", "market_run", "location", "location_id", "interval_start", "interval_end",
@@ -28,40 +34,107 @@ def among(column: str, values: Sequence[str]) -> str:
     return f"{column} IN ({', '.join(literal(value) for value in values)})"
 
 
-def prices(
-    market: str,
-    start: datetime,
-    end: datetime,
-    locations: Sequence[str] = (),
-    run: str | None = None,
-    as_of: datetime | None = None,
-    strict: bool = False,
+def span_where(
+    market: str, start: datetime, end: datetime, locations: Sequence[str] = (), run: str | None = None
 ) -> str:
-    """Interval prices of [start, end), one row an interval: current, or as they were known at `as_of`.
+    """The rows of interval prices that start in [start, end); locations match the provider's name or id.
 
-    `strict` leaves out rows whose known_at was assumed. Locations match the provider's name or id.
+    Names are looked up first: a filter on the id reaches the table, one on the name would read every row.
     """
     where = [
         f"market = {literal(market)}",
         f"interval_start >= {literal(start)}",
         f"interval_start < {literal(end)}",
     ]
+    where += [f"market_run = {literal(run)}"] if run else []
     if locations:
-        where.append(f"({among('location', locations)} OR {among('location_id', locations)})")
-    if run:
-        where.append(f"market_run = {literal(run)}")
-    if as_of:
-        where.append(f"known_at <= {literal(as_of)}")
-    if strict:
-        where.append("known_basis != 'assumed'")
+        named = f"({among('location', locations)} OR {among('location_id', locations)})"
+        spanned = " AND ".join(where)
+        where.append(f"location_id IN (SELECT location_id FROM interval_prices_arrivals WHERE {spanned} AND {named})")
+    return " AND ".join(where)
+
+
+def prices(
+    market: str,
+    start: datetime,
+    end: datetime,
+    locations: Sequence[str] = (),
+    run: str | None = None,
+    known: Known = NOW,
+    now: datetime | None = None,
+) -> str:
+    """Interval prices of [start, end), one row an interval: current, as known at a moment, or at a rung.
+
+    Locations match the provider's name or id. Rows whose rung is not reached at `now` are left out.
+    """
+    where = span_where(market, start, end, locations, run)
     columns = ", ".join(PRICE_COLUMNS)
-    # The collapsed history leaves out a received row that repeats an assumed one; without assumed rows it must count.
-    table = "interval_prices_versions" if strict else "interval_prices"
+    order = "ORDER BY market_run, location, interval_start, interval_end"
+    if known.now:
+        return (
+            f"SELECT {columns} FROM (SELECT * FROM interval_prices WHERE {where} "
+            f"ORDER BY {_KEY}, known_at DESC, revision DESC, received_at DESC LIMIT 1 BY {_KEY}) {order}"
+        )
+    if known.rung:
+        columns += ", rung_reached_at"
+        where += f" AND rung_reached_at <= {literal(now)}" if now else ""
+    return f"SELECT {columns} FROM {known.view('interval_prices')} WHERE {where} {order}"
+
+
+def change(
+    market: str,
+    start: datetime,
+    end: datetime,
+    between: tuple[Rung, Rung],
+    locations: Sequence[str] = (),
+    run: str | None = None,
+    now: datetime | None = None,
+) -> str:
+    """The price at one rung beside the price at a later one, and their difference, an interval a row."""
+    where = span_where(market, start, end, locations, run)
+    where += f" AND rung_reached_at <= {literal(now)}" if now else ""
+    earlier, later = between
+    view = f"interval_prices_change(from_rung = {literal(earlier.name)}, to_rung = {literal(later.name)})"
+    return f"SELECT * FROM {view} WHERE {where} ORDER BY market_run, location, interval_start, interval_end"
+
+
+def benchmarks(start: date, end: date, commodity: str | None = None, known: Known = NOW) -> str:
+    """Benchmarks of the dates [start, end): one a commodity and date."""
+    view = "energy_prices" if known.now else known.view("energy_prices")
+    where = benchmarks_where(start, end, commodity)
+    return f"SELECT * FROM {view} WHERE {where} ORDER BY commodity, price_date"
+
+
+def benchmarks_where(start: date, end: date, commodity: str | None) -> str:
+    """The rows of benchmarks of the dates [start, end)."""
+    where = [f"price_date >= '{start.isoformat()}'", f"price_date < '{end.isoformat()}'"]
+    return " AND ".join([*where, *([f"commodity = {literal(commodity)}"] if commodity else [])])
+
+
+def forecasts(
+    start: datetime, end: datetime, location: str | None = None, known: Known = NOW, gate: str = "", every: bool = False
+) -> str:
+    """Forecasts of the periods that start in [start, end): the newest issue of each, or every one.
+
+    As known at a moment, or, with the market `gate` names, when its day-ahead gate closed.
+    """
+    where = forecasts_where(start, end, location)
+    newest = "" if every or gate else " LIMIT 1 BY source, location, forecast_time"
+    if gate:
+        view = f"weather_forecasts_at_gate(market = {literal(gate)})"
+    else:
+        view = "current_weather_forecasts" if known.now else known.view("weather_forecasts")
     return (
-        f"SELECT {columns} FROM (SELECT * FROM {table} WHERE {' AND '.join(where)} "
-        f"ORDER BY {_KEY}, known_at DESC, revision DESC, received_at DESC LIMIT 1 BY {_KEY}) "
-        "ORDER BY market_run, location, interval_start, interval_end"
+        f"SELECT * FROM (SELECT * FROM {view} WHERE {where} "
+        f"ORDER BY source, location, forecast_time, issued_at DESC{newest}) "
+        "ORDER BY source, location, forecast_time, issued_at"
     )
+
+
+def forecasts_where(start: datetime, end: datetime, location: str | None) -> str:
+    """The rows of forecasts of the periods that start in [start, end)."""
+    where = [f"forecast_time >= {literal(start)}", f"forecast_time < {literal(end)}"]
+    return " AND ".join([*where, *([f"location = {literal(location)}"] if location else [])])
 
 
 def bars(location: str, width: str, start: datetime, end: datetime, market: str | None, run: str | None) -> str:
@@ -81,13 +154,20 @@ def bars(location: str, width: str, start: datetime, end: datetime, market: str 
     return f"SELECT {columns} FROM ohlc_bars WHERE {' AND '.join(where)} ORDER BY market, market_run, bar_start"
 
 
-def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None) -> str:
+def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, known: Known = NOW) -> str:
     """Ticks of [start, end), newest first."""
+    view = "market_ticks" if known.now else known.view("market_ticks")
+    columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
+    where = ticks_where(start, end, instrument, tenant)
+    return f"SELECT {columns} FROM {view} WHERE {where} ORDER BY event_time DESC"
+
+
+def ticks_where(start: datetime, end: datetime, instrument: str | None, tenant: str | None) -> str:
+    """The rows of ticks of [start, end)."""
     where = [f"event_time >= {literal(start)}", f"event_time < {literal(end)}"]
     where += [f"instrument = {literal(instrument)}"] if instrument else []
     where += [f"tenant = {literal(tenant)}"] if tenant else []
-    columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
-    return f"SELECT {columns} FROM market_ticks WHERE {' AND '.join(where)} ORDER BY event_time DESC"
+    return " AND ".join(where)
 
 
 def newest_intervals() -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from . import queries
-from .answers import Format, query_answer
-from .asked import End, Limit, Location, Market, Run, Start, Tz, Width
-from .moments import span, zone_named
+from .answers import Format, query_answer, rows_answer
+from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width
+from .bars_known import BarsAsked, bars_as_known
+from .known import known
+from .moments import instant, span, zone_named
+from .noted import answered
 from .rooms import Rooms
+from .vintages import of_ticks
 
 
 def router(rooms: Rooms) -> APIRouter:
@@ -21,14 +25,16 @@ def router(rooms: Rooms) -> APIRouter:
         end: End = None,
         instrument: str | None = None,
         tenant: str | None = None,
+        as_of: AsOf = None,
         tz: Tz = None,
         format: Format = Format.json,
         limit: Limit = None,
     ) -> Response:
-        """Ticks of `[start, end)` by event time; the last day unless given."""
-        zone = zone_named(tz, rooms.streams)
-        since, until = span(start, end, zone, rooms.clock.now())
-        return query_answer(rooms.hot, queries.ticks(since, until, instrument, tenant), format, zone, limit)
+        """Ticks of `[start, end)` by event time; the last day unless given. `as_of`: those received until then."""
+        zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
+        since, until = span(start, end, zone, now)
+        asked = known(instant(as_of, zone, now) if as_of else None)
+        return answered(rooms, of_ticks(since, until, instrument, tenant, asked), format, zone, limit)
 
     @routes.get("/bars", summary="Open, high, low, close of a place or instrument")
     def bars(
@@ -38,13 +44,27 @@ def router(rooms: Rooms) -> APIRouter:
         end: End = None,
         market: Market = None,
         run: Run = None,
+        as_of: AsOf = None,
+        strict: Strict = False,
+        basis: Basis = None,
+        rung: Rung = None,
         tz: Tz = None,
         format: Format = Format.json,
         limit: Limit = None,
     ) -> Response:
-        """Bars that start in `[start, end)`. A 1d bar starts at the market's own midnight."""
-        zone = zone_named(tz, rooms.streams, market)
-        since, until = span(start, end, zone, rooms.clock.now())
+        """Bars that start in `[start, end)`. A 1d bar starts at the market's own midnight.
+
+        With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
+        """
+        zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
+        since, until = span(start, end, zone, now)
+        then = instant(as_of, zone, now) if as_of else None
+        asked = known(then, strict=strict, basis=basis or "", rung=rung or "", market=market or "")
+        if not asked.now:
+            bars = BarsAsked(location, width, since, until, market, run)
+            return rows_answer(
+                bars_as_known(rooms.hot.query, rooms.streams, bars, asked), format, zone, limit or MOST_ROWS
+            )
         return query_answer(rooms.hot, queries.bars(location, width, since, until, market, run), format, zone, limit)
 
     return routes

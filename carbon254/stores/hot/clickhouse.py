@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,15 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from carbon254.errors import QueryRefused
+from carbon254.faults import reach
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 
 from .answer import explain, read
 from .arrange import by_partition, engine_partition
+from .cutoffs import lay_out
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
+from .frozen import bounds, setting
 from .guard import check
 from .handles import Handles
 from .layout import column_changes, lifetime_changes
@@ -34,7 +37,7 @@ _INSERT = {
     "min_insert_block_size_rows": 100_000_000,
     "min_insert_block_size_bytes": 8 << 30,
 }
-_FORGETFUL = ("batch_id", "build")
+_FORGETFUL = ("batch_id", "build", "judged_at", "changed_at")
 
 
 class HotStore:
@@ -58,8 +61,15 @@ class HotStore:
             self.command(create_table(dataset, keep_days=self._keep_days))
             for change in self._changes(dataset):
                 self.command(change)
-        for statement in create_views(catalogue().values()):
+        lay_out(self.command, self.fetch, self._insert)
+        views = self._rows(f"SELECT name, comment FROM system.tables WHERE database = {_text(VIEWS)}")
+        for statement in create_views(catalogue().values(), {row["name"]: row["comment"] for row in views}):
             self.command(statement)
+        self.keep_names()
+
+    def keep_names(self) -> None:
+        """What was made since is on disk by its name when this returns."""
+        self._handles.keep_names()
 
     def _changes(self, dataset: Dataset) -> list[str]:
         here = f"database = {_text(TABLES)} AND"
@@ -85,7 +95,9 @@ class HotStore:
         settings = _INSERT | {"insert_deduplication_token": token}
         with self._handles.own() as client:
             body: Any = pack(rows)
+            reach("hot.packed")
             client.raw_insert(name, rows.column_names, body, settings=settings, fmt="ArrowStream")
+            reach("hot.inserted")
 
     def query(self, sql: str, params: dict[str, Any] | None = None, limits: Limits | None = None) -> pa.Table:
         """One reading statement by a reader. Instants come in UTC. Raises QueryRefused with what to do."""
@@ -93,6 +105,16 @@ class HotStore:
         statement = check(sql, self._databases, self._sources, VIEWS)
         with _explained(), self._handles.reader(limits or Limits()) as client:
             return read(client, statement, params)
+
+    def query_frozen(
+        self, sql: str, offsets: Mapping[str, int], at: datetime, limits: Limits | None = None
+    ) -> pa.Table:
+        """As `query`, over what each feed had stored up to a place of the raw log and was let out by `at`; feeds not
+        named had nothing."""
+        self._learn()
+        statement = check(sql, self._databases, self._sources, VIEWS)
+        with _explained(), self._handles.filtered(limits or Limits(), setting(bounds(offsets, at))) as client:
+            return read(client, statement, None)
 
     def fetch(self, sql: str) -> pa.Table:
         """A query of our own: may read `store`, no limits. Never hand it text from outside."""
@@ -128,12 +150,16 @@ class HotStore:
             held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
             touched = {row["p"] for row in held} | {engine_partition(partition, target) for partition, _ in fresh}
             self.staging(dataset)
+            reach("hot.staged")
             for part in sorted(touched):
                 self._carry_over(target, f"_partition_id = '{part}' AND NOT ({gone})")
+            reach("hot.carried_over")
             for partition, rows in fresh:
                 self._insert(f"{TABLES}.{_staging(dataset)}", rows, partition)
+            reach("hot.filled")
             for part in sorted(touched):
                 self._swap(dataset, part)
+                reach("hot.swapped")
             self.command(f"DROP TABLE {TABLES}.{_staging(dataset)} SYNC")
 
     def _carry_over(self, dataset: Dataset, where: str) -> None:

@@ -21,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.lasting import sync_folder
 
 from .ddl import VIEWS
 from .port import Limits
@@ -28,6 +29,8 @@ from .port import Limits
 READERS = 8
 _IDLE = 8
 _EMBEDDED = "chdb://"
+# Folders that name databases and tables; the parts inside a table are the engine's own to keep.
+_NAMING = ("metadata", "store", "store/*/", "store/*/*/")
 
 
 def _session(limits: Limits | None) -> dict[str, Any]:
@@ -82,6 +85,23 @@ class Handles:
             self._turns.release()
 
     @contextmanager
+    def filtered(self, limits: Limits, filters: str) -> Iterator[Client]:
+        """A read-only handle of its own whose tables are read through filters (`frozen.setting`)."""
+        if not self._turns.acquire(timeout=limits.seconds):
+            raise QueryRefused(f"{READERS} other queries are running and none ended in time: try again later")
+        try:
+            settings = {"additional_table_filters": filters} | _session(limits)
+            client = clickhouse_connect.get_client(
+                dsn=self._url, database=VIEWS, settings=settings, **_unshared(self._url)
+            )
+            try:
+                yield client
+            finally:
+                client.close()
+        finally:
+            self._turns.release()
+
+    @contextmanager
     def _borrowed(self, limits: Limits | None) -> Iterator[Client]:
         client = self._take(limits) or self._open(limits)
         try:
@@ -112,6 +132,15 @@ class Handles:
             surplus = self._idle.pop(0)[1] if len(self._idle) > _IDLE else None
         if surplus is not None:
             surplus.close()
+
+    def keep_names(self) -> None:
+        """The tables of an embedded folder are on disk by their names: the engine syncs files, not what it puts in
+        the folders above them."""
+        if self._url.startswith(_EMBEDDED):
+            folder = Path(self._url.removeprefix(_EMBEDDED))
+            inside = (found for pattern in _NAMING for found in folder.glob(pattern))
+            for found in (folder.parent, folder, *inside):
+                sync_folder(found)
 
     def close(self) -> None:
         """Close every idle handle and give the folder up; a handle in use closes when its call ends."""

@@ -8,11 +8,22 @@ reaches the table.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 
 from carbon254.model import Dataset
 
+from .as_of import (
+    BASES,
+    MOMENT,
+    arrivals_view,
+    change_view,
+    gate_view,
+    moment_views,
+    newest_issue_view,
+    rung_views,
+)
 from .ddl import TABLES, VIEWS, keeps_versions
 
 # The desk's power benchmark: day-ahead mean of one named hub over the market's own day.
@@ -26,21 +37,55 @@ def history_name(dataset: Dataset) -> str:
 
 def current_name(dataset: Dataset) -> str:
     """The view of the version that stands."""
+    if not keeps_versions(dataset):
+        return dataset.name
     return "current_prices" if dataset.name == "interval_prices" else f"current_{dataset.name}"
 
 
-def create_views(datasets: Iterable[Dataset]) -> list[str]:
-    """`CREATE OR REPLACE VIEW` statements, each after those it reads."""
-    statements = []
+def versions_name(dataset: Dataset) -> str:
+    """The view of every version that was stored."""
+    return f"{dataset.name}_versions" if keeps_versions(dataset) else dataset.name
+
+
+def create_views(datasets: Iterable[Dataset], held: Mapping[str, str]) -> list[str]:
+    """`CREATE OR REPLACE VIEW` statements, each after those it reads, of the views that `held` has not.
+
+    Each view carries the hash of its text as its comment; `held` has the comments of those there are, by name.
+    """
+    made = [(name, body, hashlib.sha256(body.encode()).hexdigest()[:16]) for name, body in _views(list(datasets))]
+    return [
+        f"CREATE OR REPLACE VIEW {VIEWS}.{name} AS\n{body}\nCOMMENT '{mark}'"
+        for name, body, mark in made
+        if held.get(name) != mark
+    ]
+
+
+def _views(datasets: list[Dataset]) -> Iterator[tuple[str, str]]:
     for dataset in datasets:
         if keeps_versions(dataset):
-            statements.append(_view(history_name(dataset), history(dataset)))
-            statements.append(_view(current_name(dataset), current(dataset)))
+            yield history_name(dataset), history(dataset)
+            yield current_name(dataset), current(dataset)
             every = f"SELECT {_list(dataset.names)} FROM {TABLES}.{dataset.name} FINAL"
-            statements.append(_view(f"{dataset.name}_versions", every))
+            yield versions_name(dataset), every
         else:
-            statements.append(_view(dataset.name, f"SELECT {_list(dataset.names)} FROM {TABLES}.{dataset.name} FINAL"))
-    return [*statements, _view("energy_prices", _benchmarks())]
+            yield current_name(dataset), f"SELECT {_list(dataset.names)} FROM {TABLES}.{dataset.name} FINAL"
+    yield "energy_prices", _benchmarks()
+    yield from _as_of_views(datasets)
+
+
+def _as_of_views(datasets: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
+    """The views that take a moment, a rung or a market's gate."""
+    for dataset in datasets:
+        if "received_at" not in dataset.names:
+            continue
+        yield from moment_views(dataset, history_name(dataset))
+        if dataset.name == "interval_prices":
+            yield from (*rung_views(dataset), change_view(dataset), arrivals_view(dataset))
+        if dataset.name == "weather_forecasts":
+            yield from (newest_issue_view(dataset), gate_view(dataset))
+    for ending in BASES:
+        at = f"{ending}(as_of = {MOMENT})"
+        yield f"energy_prices_{ending}", _benchmarks(f"energy_prices_history_{at}", f"interval_prices_{at}")
 
 
 def history(dataset: Dataset) -> str:
@@ -69,7 +114,7 @@ def current(dataset: Dataset) -> str:
 WHERE place = 1"""
 
 
-def _benchmarks() -> str:
+def _benchmarks(fuels: str = "current_energy_prices", prices: str = "current_prices") -> str:
     listed = csv.DictReader(files("carbon254.stores.hot").joinpath("benchmarks.csv").read_text("utf-8").splitlines())
     ranks = ", ".join(f"('{row['commodity']}', '{row['benchmark']}', {row['rank']})" for row in listed)
     columns = "commodity, price, price_date, location, unit, benchmark, known_at, known_basis, flags, feed"
@@ -77,17 +122,17 @@ def _benchmarks() -> str:
   SELECT CAST(commodity, 'String') AS commodity, price, price_date, CAST(location, 'String') AS location,
     CAST(unit, 'String') AS unit, CAST(benchmark, 'String') AS benchmark, known_at,
     CAST(known_basis, 'String') AS known_basis, flags, CAST(feed, 'String') AS feed
-  FROM {VIEWS}.current_energy_prices
+  FROM {VIEWS}.{fuels}
   INNER JOIN (SELECT * FROM VALUES('c String, b String, rank UInt8', {ranks})) AS listed
     ON listed.c = commodity AND listed.b = benchmark
   ORDER BY price IS NULL, rank
   LIMIT 1 BY commodity, price_date
 )
 UNION ALL
-{_power()}"""
+{_power(fuels, prices)}"""
 
 
-def _power() -> str:
+def _power(fuels: str, prices: str) -> str:
     """Daily mean of the hub's day-ahead prices weighted by duration; no price where an hour has none.
 
     Fuels are published days after the power auction. The board ends where the fuels end, so that its last date has
@@ -102,17 +147,13 @@ FROM (
   SELECT lmp, date_diff('second', interval_start, interval_end) AS seconds,
     toDate32(toTimeZone(interval_start, '{_POWER_CLOCK}')) AS day,
     known_at AS known, known_basis AS basis, flags AS marks, feed AS topic
-  FROM {VIEWS}.current_prices
+  FROM {VIEWS}.{prices}
   WHERE market = '{_POWER_MARKET}' AND product = 'energy' AND market_run = '{_POWER_RUN}'
     AND location = '{_POWER_HUB}'
 )
 GROUP BY day
-HAVING (SELECT count() FROM {VIEWS}.current_energy_prices) = 0
-  OR day <= (SELECT max(price_date) FROM {VIEWS}.current_energy_prices WHERE price IS NOT NULL)"""
-
-
-def _view(name: str, body: str) -> str:
-    return f"CREATE OR REPLACE VIEW {VIEWS}.{name} AS\n{body}"
+HAVING (SELECT count() FROM {VIEWS}.{fuels}) = 0
+  OR day <= (SELECT max(price_date) FROM {VIEWS}.{fuels} WHERE price IS NOT NULL)"""
 
 
 def _list(names: Iterable[str]) -> str:

@@ -1,0 +1,106 @@
+"""Bars as they would have been known: computed from prices as known then, by the function that makes the stored ones.
+
+Stored bars are of the current prices only; keeping every version of every bar would store what can be computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+
+from carbon254.errors import QueryRefused
+from carbon254.model import Stream
+from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
+
+from .known import Fetch, Known
+from .queries import literal
+
+_COLUMNS = (
+    "market", "market_run", "location", "location_id", "width", "bar_start", "bar_end",
+    "open", "high", "low", "close", "mean", "volume", "count", "expected", "flags",
+)  # fmt: skip
+_LONGEST = timedelta(hours=25)
+_TICK = "tick"
+_Narrowest = Callable[[pl.DataFrame, str, timedelta, str], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class BarsAsked:
+    """Bars of a place or instrument that start in [start, end)."""
+
+    location: str
+    width: str
+    start: datetime
+    end: datetime
+    market: str | None = None
+    run: str | None = None
+
+
+def bars_as_known(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, known: Known) -> pl.DataFrame:
+    """The bars as known then, in the columns of the stored ones. Raises QueryRefused for a width that is not made."""
+    if asked.width not in WIDTHS:
+        raise QueryRefused(f"no bars are {asked.width!r} wide; write {', '.join(WIDTHS)}")
+    made = [*_of_prices(fetch, streams, asked, known), *_of_ticks(fetch, asked, known)]
+    if not made:
+        return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.Null))
+    found = pl.concat(made, how="vertical_relaxed")
+    inside = (pl.col("bar_start") >= asked.start) & (pl.col("bar_start") < asked.end)
+    return found.filter(inside).select(_COLUMNS).sort("market", "market_run", "bar_start")
+
+
+def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, known: Known) -> list[pl.DataFrame]:
+    if asked.run == _TICK:
+        return []
+    spanned = [f"interval_start >= {literal(asked.start)}", f"interval_start < {literal(asked.end + _LONGEST)}"]
+    spanned += [f"market = {literal(asked.market)}"] if asked.market else []
+    spanned += [f"market_run = {literal(asked.run)}"] if asked.run else []
+    named = f"(location = {literal(asked.location)} OR location_id = {literal(asked.location)})"
+    where = " AND ".join(spanned)
+    view = "current_prices" if known.now else known.view("interval_prices")
+    rows = pl.DataFrame(
+        fetch(
+            "SELECT market, product, market_run, location_id, location, interval_start, interval_end, lmp, flags "
+            f"FROM {view} WHERE {where} AND (market, location_id) IN "
+            f"(SELECT market, location_id FROM interval_prices_arrivals WHERE {where} AND {named})"
+        )
+    )
+    made = []
+    for (market, run), part in rows.partition_by("market", "market_run", as_dict=True).items():
+        stream = next((s for s in streams.values() if (s.market, s.market_run) == (market, run)), None)
+        if stream:
+            made += _widened(bars_of_prices, part, stream.resolution, stream.clock, asked.width)
+    return made
+
+
+def _of_ticks(fetch: Fetch, asked: BarsAsked, known: Known) -> list[pl.DataFrame]:
+    if known.rung or asked.run not in (None, _TICK):
+        return []
+    where = [f"instrument = {literal(asked.location)}", f"event_time >= {literal(asked.start)}"]
+    where += [f"event_time < {literal(asked.end + _LONGEST)}"]
+    where += [f"market = {literal(asked.market)}"] if asked.market else []
+    view = "market_ticks" if known.now else known.view("market_ticks")
+    columns = "market, instrument, event_time, price, quantity, flags"
+    rows = pl.DataFrame(fetch(f"SELECT {columns} FROM {view} WHERE {' AND '.join(where)}"))
+    if rows.is_empty():
+        return []
+    narrowest = lambda ticks, width, *_: bars_of_ticks(ticks, width)  # noqa: E731
+    return _widened(narrowest, rows, timedelta(0), "UTC", asked.width)
+
+
+def _widened(
+    narrowest: _Narrowest, rows: pl.DataFrame, resolution: timedelta, clock: str, width: str
+) -> list[pl.DataFrame]:
+    """The bars of `width`, from the narrowest up, as the stored ones are made; none where the width is too narrow."""
+    widths = widths_for(resolution or WIDTHS["1m"])
+    if width not in widths:
+        return []
+    bars = narrowest(rows, widths[0], resolution, clock)
+    for narrower, wider in pairwise(widths):
+        if narrower == width:
+            break
+        bars = roll_up(bars, wider, resolution, clock)
+    return [bars]

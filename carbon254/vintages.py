@@ -1,0 +1,242 @@
+"""Asking from Python for prices, ticks, benchmarks, forecasts and bars, now or as they were known.
+
+At a moment (`as_of`), at a settlement rung (`rung`), or when a market's day-ahead gate closed (`at_gate`). `basis` says
+by what a row counts as known: `published` (its `known_at`), `strict` (the same without assumed times) or `received`
+(what this workspace held then).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from carbon254.api import vintages as ask
+from carbon254.api.bars_known import BarsAsked, bars_as_known
+from carbon254.api.known import Known, known
+from carbon254.calendars.zones import zone as zone_named
+from carbon254.model import Stream
+from carbon254.proof.receipt import Receipt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Moment = str | date | datetime
+
+
+class Result:
+    """An answer; `receipt` if one was asked for; `note` says why it is empty or what was left out.
+
+    Zero-copy to anything that reads the Arrow stream interface.
+    """
+
+    def __init__(self, table: pa.Table, receipt: Receipt | None = None, note: str = "") -> None:
+        self._table, self.receipt, self.note = table, receipt, note
+
+    def to_arrow(self) -> pa.Table:
+        """As a pyarrow table; times are UTC."""
+        return self._table
+
+    def to_polars(self) -> pl.DataFrame:
+        """As a Polars frame; times are UTC."""
+        return pl.DataFrame(self._table)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """As a pandas frame; needs the `pandas` extra."""
+        return self._table.to_pandas()
+
+    def in_time_zone(self, zone: str) -> Result:
+        """The same instants told in `zone`."""
+        frame = self.to_polars()
+        timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
+        told = frame.with_columns(pl.col(name).dt.convert_time_zone(zone) for name in timed)
+        return Result(told.to_arrow(), self.receipt, self.note)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, [repr(self.to_polars()), self.note]))
+
+
+class Vintages(ABC):
+    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it."""
+
+    @abstractmethod
+    def sql(self, statement: str, *, receipt: bool = False) -> Result:
+        """Run one read-only statement."""
+
+    @abstractmethod
+    def streams(self) -> Mapping[str, Stream]:
+        """The feeds' cards, by topic."""
+
+    def prices(
+        self,
+        market: str,
+        start: Moment,
+        end: Moment,
+        locations: str | Sequence[str] = (),
+        *,
+        run: str | None = None,
+        as_of: str | datetime | None = None,
+        rung: str = "",
+        strict: bool = False,
+        basis: str = "",
+        tz: str | None = None,
+        receipt: bool = False,
+    ) -> Result:
+        """Interval prices of [start, end) in USD/MWh: current, as known at `as_of`, or at a rung such as S14.
+
+        Locations are the provider's names or ids. Raises UnknownRung listing the market's rungs.
+        """
+        span = self._span(market, start, end, locations, run, tz)
+        question = ask.of_prices(span, _known(as_of, strict, basis, rung, market, tz), _now())
+        return self._answer(question, tz, receipt)
+
+    lmp = prices
+
+    def change(
+        self,
+        market: str,
+        start: Moment,
+        end: Moment,
+        from_rung: str,
+        to_rung: str,
+        locations: str | Sequence[str] = (),
+        *,
+        run: str | None = None,
+        tz: str | None = None,
+        receipt: bool = False,
+    ) -> Result:
+        """`lmp_from`, `lmp_to` and `change` (USD/MWh) of each interval, from one rung to a later one.
+
+        `change` is missing where either price is; `changed` tells whether any component did. Raises UnknownRung.
+        """
+        span = self._span(market, start, end, locations, run, tz)
+        return self._answer(ask.of_change(span, from_rung, to_rung, _now()), tz, receipt)
+
+    def ticks(
+        self,
+        start: Moment,
+        end: Moment,
+        instrument: str | None = None,
+        *,
+        tenant: str | None = None,
+        as_of: str | datetime | None = None,
+        tz: str | None = None,
+    ) -> Result:
+        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
+        zone = tz or "UTC"
+        asked = _known(as_of, tz=tz)
+        return self._answer(ask.of_ticks(instant(start, zone), instant(end, zone), instrument, tenant, asked), tz)
+
+    def benchmarks(
+        self,
+        start: date | str,
+        end: date | str,
+        commodity: str | None = None,
+        *,
+        as_of: str | datetime | None = None,
+        strict: bool = False,
+        basis: str = "",
+    ) -> Result:
+        """`energy_prices`: one benchmark a commodity and date of [start, end), current or as known at `as_of`."""
+        question = ask.of_benchmarks(_day(start), _day(end), commodity, _known(as_of, strict, basis))
+        return self._answer(question)
+
+    def forecasts(
+        self,
+        start: Moment,
+        end: Moment,
+        location: str | None = None,
+        *,
+        as_of: str | datetime | None = None,
+        at_gate: str = "",
+        every: bool = False,
+        strict: bool = False,
+        basis: str = "",
+        tz: str | None = None,
+    ) -> Result:
+        """Weather forecasts of the periods that start in [start, end): the newest issue of each, or `every` one.
+
+        As known at `as_of`, or, with `at_gate="MISO"`, when that market's day-ahead gate closed for each period's day.
+        """
+        zone = tz or "UTC"
+        asked = _known(as_of, strict, basis, tz=tz)
+        question = ask.of_forecasts(instant(start, zone), instant(end, zone), location, asked, at_gate, every)
+        return self._answer(question, tz)
+
+    def bars(
+        self,
+        location: str,
+        width: str,
+        start: Moment,
+        end: Moment,
+        *,
+        market: str | None = None,
+        run: str | None = None,
+        as_of: str | datetime | None = None,
+        rung: str = "",
+        strict: bool = False,
+        basis: str = "",
+        tz: str | None = None,
+    ) -> Result:
+        """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day."""
+        zone = tz or "UTC"
+        asked = BarsAsked(location, width, instant(start, zone), instant(end, zone), market, run)
+        when = _known(as_of, strict, basis, rung, market or "", tz)
+        frame = bars_as_known(lambda sql: self.sql(sql).to_arrow(), self.streams(), asked, when)
+        found = Result(frame.to_arrow())
+        return found.in_time_zone(zone) if tz else found
+
+    def ladder(self, market: str) -> dict[str, Any]:
+        """The market's rungs with meaning and basis, and its gate. When a price stops changing is unknown."""
+        return ask.ladder_facts(market)
+
+    def _span(
+        self, market: str, start: Moment, end: Moment, locations: str | Sequence[str], run: str | None, tz: str | None
+    ) -> ask.Span:
+        zone = tz or "UTC"
+        wanted = [locations] if isinstance(locations, str) else list(locations)
+        return ask.Span(market, instant(start, zone), instant(end, zone), wanted, run)
+
+    def _answer(self, question: ask.Question, tz: str | None = None, receipt: bool = False) -> Result:
+        found = self.sql(question.statement, receipt=receipt)
+        found.note = question.note(lambda sql: self.sql(sql).to_arrow(), len(found))
+        return found.in_time_zone(tz) if tz else found
+
+
+def instant(value: Moment, zone: str = "UTC") -> datetime:
+    """An instant from a datetime, a date (its midnight) or ISO text; naive values are told in `zone`; `now` is now."""
+    if isinstance(value, str):
+        value = _now() if value == "now" else datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    return (value.replace(tzinfo=zone_named(zone)) if value.tzinfo is None else value).astimezone(UTC)
+
+
+def _known(
+    as_of: str | datetime | None,
+    strict: bool = False,
+    basis: str = "",
+    rung: str = "",
+    market: str = "",
+    tz: str | None = None,
+) -> Known:
+    moment = instant(as_of, tz or "UTC") if as_of is not None else None
+    return known(moment, strict=strict, basis=basis, rung=rung, market=market)
+
+
+def _day(value: date | str) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
