@@ -16,6 +16,8 @@ from carbon254.stores.ledger import Ledger
 from carbon254.stores.log import Log
 from carbon254.telemetry import Metrics
 
+from .notary import Notary
+
 # Which topics each consumer carries.
 CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
 
@@ -36,6 +38,7 @@ class Rooms:
     metrics: Metrics
     streams: Mapping[str, Stream]
     ready: Callable[[], Mapping[str, str]]
+    notary: Notary
     closing: threading.Event = field(default_factory=threading.Event)
 
     def trouble(self) -> dict[str, str]:

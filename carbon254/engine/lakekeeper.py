@@ -11,12 +11,14 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from carbon254.stores.lake import Lake
+from carbon254.faults import reach
+from carbon254.stores.lake import Broken, Lake
 from carbon254.stores.log import Log, Record
 
-from .carrying import Source
 from .codec import decode
 from .projector import commit, within
+from .quarantine import PREFIX, TABLE
+from .source import Source
 
 CONSUMER = "lake"
 MAX_ROWS = 1_000_000
@@ -34,12 +36,33 @@ class Lakekeeper:
         by_dataset: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_dataset[self._sources[record.topic.removeprefix("rows.")].stream.dataset].append(record)
+        held = self._log.read(CONSUMER, PREFIX, limit)
+        if held:
+            by_dataset[TABLE] += held
         for name, group in by_dataset.items():
             done = self._lake.offset(name)
+            reach("lake.asked")
             fresh = [record for record in group if record.offset > done]
             if fresh:
                 table = pa.concat_tables([decode(record.body) for record in fresh]).unify_dictionaries()
                 self._lake.append({name: table}, {name: max(record.offset for record in fresh)})
-        if records:
-            commit(self._log, CONSUMER, records)
-        return len(records)
+                reach("lake.appended")
+                keep_seals(self._log, self._lake, name)
+                reach("lake.sealed")
+        if records or held:
+            commit(self._log, CONSUMER, [*records, *held])
+        return len(records) + len(held)
+
+
+def keep_seals(log: Log, lake: Lake, dataset: str) -> None:
+    """Keep the digests of the dataset's new files, so that a harmed one is found."""
+    fresh = lake.seals(dataset, lambda path: log.get_state(f"lake:{dataset}", path) is not None)
+    if fresh:
+        with log.transaction() as txn:
+            for path, found in fresh.items():
+                txn.put_state(f"lake:{dataset}", path, found.encode())
+
+
+def broken_files(log: Log, lake: Lake, dataset: str) -> list[Broken]:
+    """The dataset's files that are not as they were committed."""
+    return lake.broken(dataset, lambda path: (log.get_state(f"lake:{dataset}", path) or b"").decode())

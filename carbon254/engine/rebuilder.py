@@ -2,30 +2,44 @@
 
 Never appends: the rebuilt rows replace the feed's rows of the span in the hot store by partition and in the lake by
 filter; other feeds' rows of the same partitions are carried over unchanged. Rows come out as they were first made,
-because what was known when is part of the raw log.
+because what was known when is part of the raw log, whichever payload is read first and by how many workers. Nothing is
+touched before every payload of the span was read: a missing or harmed one stops the rebuild and is named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 import pyarrow as pa
 
 from carbon254.calendars import day_of
+from carbon254.errors import CorruptPayload, TransientError
+from carbon254.faults import reach
 from carbon254.stores.hot import HotStore
 from carbon254.stores.lake import Lake
-from carbon254.stores.ledger import Ledger
-from carbon254.stores.log import Log, Record
+from carbon254.stores.ledger import Act, Lease, Ledger
+from carbon254.stores.log import Log, NewRecord, Record
 
 from .barmaker import Barmaker
-from .carrying import Source
 from .codec import decode
+from .lakekeeper import keep_seals
 from .normaliser import Normaliser
+from .outcome import Outcome
+from .proof import by_date, days_of, span_of
+from .quarantine import PREFIX
+from .source import Source
+from .wanting import MissingRaw, Wanting
+from .withholding import Withholding
 
 Progress = Callable[[int, int], None]
+Parsed = tuple[list[pa.Table], list[NewRecord]]
+_LEASE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -36,15 +50,34 @@ class Rebuilt:
     payloads: int
     rows: int
     partitions: tuple[str, ...]
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class How:
+    """How a rebuild goes about it. `order` shuffles the payloads; neither it nor `workers` changes what comes out."""
+
+    workers: int = 1
+    order: random.Random | None = None
+    who: str = "c254"
+    why: str = ""
 
 
 class Rebuilder:
     """Makes new builds of partitions out of the raw archive."""
 
     def __init__(
-        self, log: Log, normaliser: Normaliser, hot: HotStore, lake: Lake, ledger: Ledger, barmaker: Barmaker
+        self,
+        log: Log,
+        normaliser: Normaliser,
+        hot: HotStore,
+        lake: Lake,
+        ledger: Ledger,
+        barmaker: Barmaker,
+        withholding: Withholding | None = None,
     ) -> None:
         self._log, self._normaliser, self._hot, self._lake = log, normaliser, hot, lake
+        self._withholding = withholding
         self._ledger, self._barmaker = ledger, barmaker
 
     def arrived(self, topic: str, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
@@ -52,55 +85,149 @@ class Rebuilder:
         spans = [
             span
             for record in self._records(topic)
-            if start <= datetime.fromisoformat(record.headers["received_at"]) < end and (span := self._span(record))
+            if start <= datetime.fromisoformat(record.headers["received_at"]) < end
+            and (span := span_of(self._log, record.topic, record.offset))
         ]
         return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
 
     def rebuild(
-        self, source: Source, start: datetime, end: datetime, now: datetime, progress: Progress | None = None
+        self,
+        source: Source,
+        start: datetime,
+        end: datetime,
+        now: datetime,
+        progress: Progress | None = None,
+        how: How | None = None,
     ) -> Rebuilt:
-        """Rebuild [start, end) of a feed; times are the dataset's partition column in UTC."""
+        """Rebuild [start, end) of a feed; times are the dataset's partition column in UTC.
+
+        Raises MissingRaw, before anything is changed, where raw payloads are missing or harmed; TransientError where
+        another rebuild of the feed is under way.
+        """
+        how, topic = how or How(), source.stream.topic
+        lease = self._ledger.acquire(f"rebuild:{topic}", f"{how.who} {os.getpid()}", now, _LEASE)
+        if lease is None:
+            raise TransientError(f"another process is rebuilding {topic}; wait for it, or until its lease of 6 h ends")
+        try:
+            return self._rebuild(source, start, end, now, progress, how, lease)
+        finally:
+            self._ledger.release(lease, now)
+
+    def _rebuild(
+        self,
+        source: Source,
+        start: datetime,
+        end: datetime,
+        now: datetime,
+        progress: Progress | None,
+        how: How,
+        lease: Lease,
+    ) -> Rebuilt:
         topic, dataset = source.stream.topic, source.dataset
         records = [record for record in self._records(topic) if self._overlaps(record, start, end)]
-        tables: list[pa.Table] = []
-        for done, record in enumerate(records):
-            if progress:
-                progress(done, len(records))
-            outcome = self._normaliser.outcome(record)
-            tables += [decode(batch.body) for batch in outcome.batches]
+        tables, batches = self._parsed(source, records, progress, how)
+        reach("rebuild.parsed")
         table = _between(tables, dataset.partition, start, end) if tables else None
-        self._hot.replace_span(dataset.name, topic, start, end, table)
-        self._lake.replace_span(dataset.name, topic, start, end, table)
-        if table is not None and dataset.name in ("interval_prices", "market_ticks"):
-            self._barmaker.rebuild(source, pl.DataFrame(table), self._log.end_offset())
-        days = self._note(source, table, now)
+        days = self._replaying(source, records, (start, end), now, lease)
+        reach("rebuild.marked")
+        held: dict[str, str] = {}
+        try:
+            if self._withholding:
+                held = self._withholding.kept_back(source, table, days, (start, end), now)
+                table = self._withholding.with_standing(source, table, list(held), (start, end))
+            self._hot.replace_span(dataset.name, topic, start, end, table)
+            reach("rebuild.hot")
+            self._lake.replace_span(dataset.name, topic, start, end, table)
+            reach("rebuild.lake")
+            keep_seals(self._log, self._lake, dataset.name)
+            reach("rebuild.sealed")
+            if table is not None and dataset.name in ("interval_prices", "market_ticks"):
+                self._barmaker.rebuild(source, pl.DataFrame(table), self._log.end_offset())
+                reach("rebuild.bars")
+        except Exception as error:
+            for day in days:
+                self._ledger.fail(topic, day, now, f"rebuild: {error}", lease)
+            raise
+        if self._withholding:
+            self._withholding.tell(source, held, now)
+            self._withholding.settle(source, table, [] if held else batches, now)
+        for day, why in held.items():
+            self._ledger.fail(topic, day, now, f"the rebuilt day stays out: {why}", lease)
+        rebuilt = tuple(day for day in self._note(source, table, days, now, lease, frozenset(held)) if day not in held)
+        reach("rebuild.noted")
+        acts = [Act(now, how.who, "replay", topic, day, how.why) for day in rebuilt]
+        self._ledger.record(acts)
+        reach("rebuild.recorded")
         if progress:
             progress(len(records), len(records))
-        return Rebuilt(topic, len(records), table.num_rows if table is not None else 0, days)
+        return Rebuilt(topic, len(records), table.num_rows if table is not None else 0, rebuilt, tuple(held))
 
-    def _note(self, source: Source, table: pa.Table | None, now: datetime) -> tuple[str, ...]:
-        if table is None or not table.num_rows:
-            return ()
-        moments = pl.DataFrame(table.select([source.dataset.partition])).to_series()
-        instant = moments.dtype != pl.Date
-        dates = day_of(moments, source.stream.clock) if instant else moments
-        days = tuple(str(day) for day in sorted(dates.unique()))
+    def _parsed(self, source: Source, records: list[Record], progress: Progress | None, how: How) -> Parsed:
+        """What all records came to in their order in the log, read in any order by any number of workers."""
+        asked = list(records)
+        if how.order is not None:
+            how.order.shuffle(asked)
+        outcomes: dict[int, Outcome] = {}
+        wanting: list[Wanting] = []
+        with ThreadPoolExecutor(max(1, how.workers), thread_name_prefix="c254-rebuild") as pool:
+            futures = {pool.submit(self._normaliser.outcome, record): record for record in asked}
+            for done, future in enumerate(as_completed(futures)):
+                record = futures[future]
+                try:
+                    outcomes[record.offset] = future.result()
+                except (KeyError, CorruptPayload) as error:
+                    wanting.append(self._wanting(source, record, error))
+                if progress:
+                    progress(done, len(records))
+        if wanting:
+            raise MissingRaw(source.stream.topic, wanting)
+        batches = [batch for record in records for batch in outcomes[record.offset].batches]
+        rows = [decode(batch.body) for batch in batches if batch.topic.startswith("rows.")]
+        return rows, [batch for batch in batches if batch.topic.startswith(PREFIX)]
+
+    def _wanting(self, source: Source, record: Record, error: Exception) -> Wanting:
+        span = span_of(self._log, record.topic, record.offset)
+        days = days_of(source, span, span[0], span[1] + timedelta(microseconds=1)) if span else []
+        why = "harmed" if isinstance(error, CorruptPayload) else "missing"
+        return Wanting(source.stream.topic, tuple(days), record.headers["sha256"], record.headers["name"], why)
+
+    def _replaying(
+        self, source: Source, records: Sequence[Record], span: tuple[datetime, datetime], now: datetime, lease: Lease
+    ) -> list[str]:
+        """The partitions that are rebuilt, each marked so in the ledger."""
+        topic = source.stream.topic
+        spans = [span_of(self._log, record.topic, record.offset) for record in records]
+        days = sorted({day for one in spans for day in days_of(source, one, *span)})
         for day in days:
-            self._ledger.rebuilt(source.stream.topic, day, now)
+            state = next((entry.state for entry in self._ledger.entries(topic, day)), "")
+            if state in ("running", "pending"):
+                self._ledger.fail(topic, day, now, "a run ended without a word; a rebuild takes over", lease)
+            self._ledger.begin(topic, day, now, "replaying", lease)
         return days
+
+    def _note(
+        self,
+        source: Source,
+        table: pa.Table | None,
+        days: Sequence[str],
+        now: datetime,
+        lease: Lease,
+        kept_back: frozenset[str],
+    ) -> tuple[str, ...]:
+        topic, held = source.stream.topic, set[str]()
+        if table is not None and table.num_rows:
+            moments = pl.DataFrame(table.select([source.dataset.partition])).to_series()
+            dates = moments if by_date(source) else day_of(moments, source.stream.clock)
+            held = {str(day) for day in dates.unique()}
+        for day in sorted((held | set(days)) - kept_back):
+            self._ledger.rebuilt(topic, day, now, source.code, lease)
+        return tuple(sorted(held))
 
     def _records(self, topic: str) -> list[Record]:
         return [record for record in self._log.scan(f"raw.{topic}") if record.topic == f"raw.{topic}"]
 
-    def _span(self, record: Record) -> tuple[datetime, datetime] | None:
-        stored = self._log.get_state(f"span:{record.topic}", str(record.offset))
-        if not stored:
-            return None
-        first, last = stored.decode().split(" ")
-        return _moment(first), _moment(last)
-
     def _overlaps(self, record: Record, start: datetime, end: datetime) -> bool:
-        span = self._span(record)
+        span = span_of(self._log, record.topic, record.offset)
         return span is not None and span[0] < end and span[1] >= start
 
 
@@ -111,10 +238,3 @@ def _between(tables: list[pa.Table], column: str, start: datetime, end: datetime
     keep = (pl.col(column) >= low) & (pl.col(column) < high)
     mask = pa.array(frame.select(keep.alias("keep"))["keep"].to_numpy())
     return pa.concat_tables(tables).unify_dictionaries().filter(mask)
-
-
-def _moment(text: str) -> datetime:
-    if len(text) == len("2000-01-01"):
-        day = date.fromisoformat(text)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return datetime.fromisoformat(text)

@@ -2,5 +2,6 @@
 
 from .iceberg import Lake, open_lake
 from .port import LakeStore
+from .seals import Broken
 
-__all__ = ["Lake", "LakeStore", "open_lake"]
+__all__ = ["Broken", "Lake", "LakeStore", "open_lake"]

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan
 from pyiceberg.table import Table
 
 from carbon254.errors import WorkspaceError
+from carbon254.faults import reach
+from carbon254.lasting import make_folder
 from carbon254.model import Dataset
 from carbon254.model import dataset as named
 from carbon254.model.iceberg import iceberg_partition, iceberg_schema, plain_schema
+from carbon254.stores.commits import lasting_commits
+
+from .lasting import LastingFileIO
+from .seals import Broken, broken, digest, files_of
 
 NAMESPACE = "commodity_data"
 OFFSET = "c254.offset"
@@ -34,6 +41,8 @@ _PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "commit.manifest-merge.enabled": "true",
+    # An append that lost a race must look at the offset again; done again blindly it would store its rows twice.
+    "commit.retry.num-retries": "0",
 }
 
 
@@ -58,7 +67,9 @@ class Lake:
             if rows.num_rows:
                 change.append(_plain(rows, dataset))
             if offset is not None:
+                reach("lake.written")
                 change.set_properties({OFFSET: str(offset)})
+                reach("lake.committing")
         return rows.num_rows
 
     def offset(self, dataset: str) -> int:
@@ -76,6 +87,7 @@ class Lake:
                     # Nothing to take away is an ordinary rebuild, not news.
                     warnings.filterwarnings("ignore", message="Delete operation did not match any records")
                     change.delete(gone)
+                    reach("lake.deleted")
             if table is not None and table.num_rows:
                 change.append(_plain(table, target))
 
@@ -93,6 +105,17 @@ class Lake:
         """Rows held, read from the table's metadata."""
         table = self._found(named(dataset))
         return 0 if table is None else table.scan().count()
+
+    def seals(self, dataset: str, known: Callable[[str], bool]) -> dict[str, str]:
+        """Digests (SHA-256) of the files that reading the dataset touches, without those known already."""
+        table = self._found(named(dataset))
+        paths = [] if table is None else [path for path in files_of(table, known) if not known(path)]
+        return {path: digest(table.io, path) for path in paths} if table is not None else {}
+
+    def broken(self, dataset: str, seal_of: Callable[[str], str]) -> list[Broken]:
+        """Files of the dataset that are not as they were committed."""
+        table = self._found(named(dataset))
+        return [] if table is None else broken(table, seal_of)
 
     def location(self, dataset: str) -> str:
         """Where the dataset's files are, for engines that read the table by its place."""
@@ -143,14 +166,20 @@ def open_lake(url: str | Path, properties: Mapping[str, str] | None = None) -> L
         options |= {"type": "rest", "uri": place}
     else:
         folder = Path(place).absolute()
-        (folder / "warehouse").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "warehouse")
         options |= {
             "type": "sql",
             "uri": f"sqlite:///{folder / 'catalog.db'}",
             "warehouse": f"file://{folder}/warehouse",
+            "py-io-impl": f"{LastingFileIO.__module__}.{LastingFileIO.__name__}",
         }
     try:
-        return Lake(load_catalog("carbon254", **options))
+        catalog = load_catalog("carbon254", **options)
+        if isinstance(catalog, SqlCatalog):
+            # The library opened connections already, before the rules for them were there.
+            lasting_commits(catalog.engine)
+            catalog.engine.dispose()
+        return Lake(catalog)
     except Exception as error:
         raise WorkspaceError(f"the lake at {place} cannot be opened: {str(error)[:300]}") from error
 

@@ -2,5 +2,6 @@
 
 from .embedded import open_log
 from .port import Letter, Log, NewRecord, Record, TopicInfo, Txn
+from .soundness import check_file
 
-__all__ = ["Letter", "Log", "NewRecord", "Record", "TopicInfo", "Txn", "open_log"]
+__all__ = ["Letter", "Log", "NewRecord", "Record", "TopicInfo", "Txn", "check_file", "open_log"]

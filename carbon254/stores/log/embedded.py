@@ -19,6 +19,7 @@ import apsw
 import orjson
 
 from carbon254.errors import CorruptRecord
+from carbon254.faults import reach
 
 from .connections import Readers, connect
 from .port import Letter, NewRecord, Record, TopicInfo
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS records (
   body BLOB NOT NULL, crc INTEGER NOT NULL, appended_s REAL NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON records (topic, key) WHERE key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_topic ON records (topic, offset);
+CREATE INDEX IF NOT EXISTS by_time ON records (appended_s);
 CREATE TABLE IF NOT EXISTS offsets (
   consumer TEXT NOT NULL, topic TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (consumer, topic)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (
@@ -38,6 +40,10 @@ CREATE TABLE IF NOT EXISTS letters (
   id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload TEXT NOT NULL, line INTEGER NOT NULL,
   reason TEXT NOT NULL, raw TEXT NOT NULL, stage TEXT NOT NULL, parser TEXT NOT NULL, received_at TEXT NOT NULL,
   status TEXT NOT NULL, resolved_by TEXT, UNIQUE (topic, payload, line, reason));
+-- What carries no checksum is held twice, so that `PRAGMA integrity_check` finds either copy changed.
+CREATE INDEX IF NOT EXISTS offsets_again ON offsets (offset);
+CREATE INDEX IF NOT EXISTS state_again ON state (value);
+CREATE INDEX IF NOT EXISTS letters_again ON letters (raw, stage, parser, received_at, status, resolved_by);
 """
 _LETTER = "id, topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by"
 _RECORD = "offset, topic, key, headers, body, crc, appended_s"
@@ -63,11 +69,15 @@ class EmbeddedLog:
         """A transaction; on disk when the block ends, undone when it raises."""
         with self._lock:
             self._readers.refuse_closed()
-            self._writer.execute("BEGIN IMMEDIATE")
-            txn = EmbeddedTxn(self._writer, time.time())
             try:
+                # Begun in here: whatever comes between this and the block must not leave a transaction open.
+                self._writer.execute("BEGIN IMMEDIATE")
+                reach("log.begun")
+                txn = EmbeddedTxn(self._writer, time.time())
                 yield txn
+                reach("log.committing")
                 self._writer.execute("COMMIT")
+                reach("log.committed")
             except BaseException:
                 # A full disk ends the transaction by itself; rolling back again would hide the reason.
                 if self._writer.in_transaction:
@@ -179,6 +189,7 @@ class EmbeddedLog:
                     (topic, carried, before.timestamp()),
                 )
                 total += self._writer.changes()
+                reach("log.trimmed")
         return total
 
     def check(self) -> list[str]:

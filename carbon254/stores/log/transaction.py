@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 import apsw
 import orjson
 
+from carbon254.faults import reach
+
 from .port import Letter, NewRecord
 
 # The line of a letter that is about a payload as a whole; a null would never equal another null.
@@ -45,10 +47,12 @@ class EmbeddedTxn:
                 self._now_s,
             ),
         )
+        reach("log.appended")
         return self._db.last_insert_rowid()
 
     def commit(self, consumer: str, topic: str, offset: int) -> None:
         """Move a consumer's offset forward; never back."""
+        reach("log.moving")
         self._db.execute(
             "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = max(offset, excluded.offset)",
             (consumer, topic, offset),
@@ -56,6 +60,7 @@ class EmbeddedTxn:
 
     def put_state(self, scope: str, key: str, value: bytes) -> None:
         """Keep a value by scope and key."""
+        reach("log.stating")
         self._db.execute(
             "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (scope, key, value)
         )
@@ -66,6 +71,7 @@ class EmbeddedTxn:
 
     def add_letter(self, letter: Letter) -> None:
         """Keep a letter; one that is already there stays as it is."""
+        reach("log.lettering")
         line = WHOLE_PAYLOAD if letter.line is None else letter.line
         self._db.execute(
             "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
@@ -78,6 +84,7 @@ class EmbeddedTxn:
 
     def resolve_letters(self, ids: Sequence[int], how: str) -> None:
         """Mark letters as resolved."""
+        reach("log.resolving")
         self._db.executemany(
             "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
         )

@@ -1,0 +1,200 @@
+"""Answers with a receipt, and receipts checked again later.
+
+An answer with a receipt is read over a fixed state of the store: of each feed, what its first payloads brought, up to a
+place of the raw log where everything before is stored. The receipt names that place and the Merkle root over those
+payloads, so that the same state can be read again after any later correction, and the same rows must come out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from carbon254.clock import Clock
+from carbon254.errors import QueryRefused
+from carbon254.model import Stream, catalogue
+from carbon254.proof.merkle import Growing
+from carbon254.proof.receipt import FeedVersion, Receipt, root_over, sealed, strangers
+from carbon254.proof.rows import rows_hash
+from carbon254.stores.hot import HotStore, Limits
+from carbon254.stores.hot.frozen import CURRENT_ONLY
+from carbon254.stores.hot.guard import Token, tokens
+from carbon254.stores.log import Log
+
+_READS = re.compile(r"\b(?:store|commodity_data)\.`?(\w+)`?")
+_CHANGING = re.compile(
+    r"now(64|inblock)?|today|yesterday|utctimestamp|current_?timestamp|rand.*|canonicalrand|random.*|generate(uuid|ulid|"
+    r"snowflake).*|uptime|version|(initial)?queryid|query_id|blocknumber|rownumberin.*|fuzzbits",
+    re.IGNORECASE,
+)
+_PENDING = 256
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a receipt still holds, and where it does not. `notes` change nothing but may explain."""
+
+    equal: bool
+    differs: tuple[str, ...]
+    notes: tuple[str, ...]
+    rows: int
+
+
+class Notary:
+    """Issues and verifies receipts of one workspace."""
+
+    def __init__(
+        self,
+        hot: HotStore,
+        log: Log,
+        streams: Mapping[str, Stream],
+        codes: Mapping[str, str],
+        clock: Clock,
+        score: Callable[[Collection[str]], float | None],
+    ) -> None:
+        # `score` tells the quality of feeds, 0 to 1; None where nothing of them was judged.
+        self._score = score
+        self._hot, self._log, self._streams, self._codes, self._clock = hot, log, streams, codes, clock
+        self._grown: dict[str, tuple[int, Growing]] = {}
+
+    def answer(
+        self, statement: str, known_at: datetime | None = None, limits: Limits | None = None
+    ) -> tuple[pa.Table, Receipt]:
+        """One reading statement's rows and their receipt; `known_at` is the moment asked about, now unless given.
+
+        Raises QueryRefused where no receipt can be given: the statement's answer changes by itself, or comes from a
+        table that keeps its current version only.
+        """
+        issued = self._clock.now()
+        datasets = self._datasets(statement)
+        offsets = {topic: self._stored(topic) for topic in self._feeding(datasets)}
+        feeds = {topic: self._version(topic, last) for topic, last in offsets.items() if last}
+        table = self._hot.query_frozen(
+            statement, {topic: found.offset for topic, found in feeds.items()}, issued, limits
+        )
+        receipt = Receipt(
+            query=statement,
+            datasets=datasets,
+            known_at=_told(known_at or issued),
+            issued_at=_told(issued),
+            feeds=feeds,
+            root=root_over(feeds),
+            rows=rows_hash(table),
+            units=_units(datasets, table.column_names),
+            licences={topic: self._licence(topic) for topic in feeds},
+            quality=self._score(tuple(feeds)),
+        )
+        return table, sealed(receipt)
+
+    def verify(self, receipt: Receipt, limits: Limits | None = None) -> Verdict:
+        """Read the receipt's state again and compare. Raises ReceiptChanged where the receipt itself was edited."""
+        receipt.check()
+        differs, notes = [], []
+        for topic, then in sorted(receipt.feeds.items()):
+            now = self._version(topic, then.offset)
+            if (now.payloads, now.root) != (then.payloads, then.root):
+                differs.append(
+                    f"{topic}: its first {then.payloads:,} payloads are not those of the receipt "
+                    f"({now.payloads:,} here): another workspace, or a changed raw log"
+                )
+            if now.code != then.code:
+                notes.append(f"{topic}: the code that makes its rows has changed since; a rebuild makes a new build")
+            later = self._stored(topic) - then.offset
+            notes += [f"{topic}: payloads came since; they were left out"] if later > 0 else []
+        offsets = {topic: then.offset for topic, then in receipt.feeds.items()}
+        table = self._hot.query_frozen(receipt.query, offsets, datetime.fromisoformat(receipt.issued_at), limits)
+        differs += _compared(receipt, table)
+        return Verdict(not differs, tuple(differs), tuple(notes), table.num_rows)
+
+    def _datasets(self, statement: str) -> tuple[str, ...]:
+        found = tokens(statement)
+        _refuse_changing(found)
+        words = {token.value for token in found if token.is_name}
+        views = self._hot.fetch("SELECT name, as_select FROM system.tables WHERE database = 'commodity_data'")
+        reads = {row["name"]: set(_READS.findall(row["as_select"])) for row in views.to_pylist()}
+        asked, known = words & reads.keys(), set[str]()
+        while asked:
+            known |= asked
+            asked = {name for view in asked for name in reads.get(view, ())} - known
+        datasets = tuple(name for name in catalogue() if name in known)
+        current = [name for name in datasets if name in CURRENT_ONLY]
+        if current:
+            raise QueryRefused(
+                f"{', '.join(current)} keeps its current version only, so no receipt can be given for it; "
+                "ask for the prices it is made of, or for it as of a moment"
+            )
+        if not datasets:
+            raise QueryRefused("the statement reads no dataset, so there is nothing to give a receipt for")
+        return datasets
+
+    def _feeding(self, datasets: Collection[str]) -> list[str]:
+        return sorted(topic for topic, stream in self._streams.items() if stream.dataset in datasets)
+
+    def _stored(self, topic: str) -> int:
+        """The last place of the raw log up to which all of the feed's rows are in the hot store."""
+        read = self._log.offsets("normalise").get(f"raw.{topic}", 0)
+        pending = [
+            record.headers["raw"]
+            for record in self._log.read("project", f"rows.{topic}", _PENDING)
+            if record.topic == f"rows.{topic}"
+        ]
+        return max(0, min([read, *(place - 1 for place in pending)]))
+
+    def _version(self, topic: str, last: int) -> FeedVersion:
+        """The payloads of a feed up to a place of the raw log. Reads on from where it last stopped."""
+        done, tree = self._grown.get(topic, (0, Growing()))
+        if done > last:
+            done, tree = 0, Growing()
+        for record in self._log.scan(f"raw.{topic}", done):
+            if record.offset > last:
+                break
+            if record.topic == f"raw.{topic}":
+                tree.add(f"{record.headers['sha256']} {record.headers['received_at']}".encode())
+        if last >= self._grown.get(topic, (0, tree))[0]:
+            self._grown[topic] = (last, tree)
+        return FeedVersion(last, tree.size, tree.root().hex(), self._codes.get(topic, ""))
+
+    def _licence(self, topic: str) -> str:
+        provider = self._streams[topic].provider
+        return f"{provider.licence} ({provider.redistribution})"
+
+
+def _compared(receipt: Receipt, table: pa.Table) -> list[str]:
+    now, then = rows_hash(table), receipt.rows
+    if now.hash == then.hash:
+        return []
+    told = []
+    if now.count != then.count:
+        told.append(f"{then.count:,} rows then, {now.count:,} now")
+    columns = sorted(name for name in then.columns.keys() | now.columns.keys()
+                     if then.columns.get(name) != now.columns.get(name))  # fmt: skip
+    told.append(f"columns that differ: {', '.join(name.split(':', 1)[1] for name in columns)}")
+    if then.each and now.each:
+        told += [f"row {at} of the receipt is not there any more" for at in strangers(then.each, now.each, _SHOWN)]
+        for at in strangers(now.each, then.each, _SHOWN):
+            row = {name: column[at - 1].as_py() for name, column in zip(table.column_names, table.columns, strict=True)}
+            told.append("now instead: " + ", ".join(f"{name}={value}" for name, value in row.items()))
+    return told
+
+
+def _refuse_changing(found: list[Token]) -> None:
+    for at, token in enumerate(found[:-1]):
+        if token.is_name and found[at + 1].value == "(" and _CHANGING.fullmatch(token.value):
+            raise QueryRefused(f"{token.value}() answers differently each time: write the moment or value itself")
+    words = [token.upper for token in found]
+    if "LIMIT" in words and "ORDER" not in words:
+        raise QueryRefused("LIMIT without ORDER BY may choose other rows next time: say which rows by ORDER BY")
+
+
+def _units(datasets: Collection[str], names: list[str]) -> dict[str, str]:
+    known = {column.name: column.unit for name in datasets for column in catalogue()[name].columns if column.unit}
+    return {name: known[name] for name in names if name in known}
+
+
+def _told(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

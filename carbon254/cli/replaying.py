@@ -1,0 +1,89 @@
+"""What `c254 feeds replay` does: the span that was meant, the rebuild, and the proof of it."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .console import existing, market_day, moment, progress, say, secrets, settings_of
+from .proving import show_proof
+
+if TYPE_CHECKING:
+    from carbon254.app import Node
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options as they were typed."""
+
+    feed: str
+    start: str
+    end: str
+    partition: str
+    arrived_from: str
+    arrived_to: str
+    prove: bool
+    workers: int
+    why: str
+
+
+def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
+    """Rebuild and tell; False where a proof says that a partition came out otherwise than it stood."""
+    import json
+
+    from carbon254.app import open_node
+    from carbon254.engine.rebuilder import How
+
+    with open_node(settings_of(existing(workspace)), secrets()) as node, progress(f"replaying {asked.feed}") as advance:
+        span = _span(node, asked)
+        if span is None:
+            say("nothing of this feed arrived then; nothing was rebuilt")
+            return True
+        node.runner.drain()
+        pipeline, how = node.pipeline, How(asked.workers, None, _who(), asked.why)
+        before = pipeline.prove(asked.feed, *span) if asked.prove else None
+        done = pipeline.replay(asked.feed, *span, node.clock.now(), advance, how)
+        after = pipeline.prove(asked.feed, *span) if asked.prove else None
+        if after is not None:
+            pipeline.prover.note(after, node.clock.now())
+    if before is not None and after is not None:
+        show_proof(before, after, as_json, done.rows, done.payloads)
+    elif as_json:
+        typer.echo(json.dumps({"rows": done.rows, "payloads": done.payloads, "partitions": done.partitions}))
+    if not as_json:
+        days = f"{done.partitions[0]} … {done.partitions[-1]}" if done.partitions else "none"
+        say(f"rebuilt {done.rows:,} rows of {asked.feed} from {done.payloads:,} payloads; market days: {days}")
+    return before is None or after is None or before.root == after.root
+
+
+def _span(node: Node, asked: Asked) -> tuple[datetime, datetime] | None:
+    """The whole market days that were meant: a partition is rebuilt as one, or not at all."""
+    from carbon254.calendars import market_day_span
+    from carbon254.engine.proof import whole_days
+    from carbon254.feeds import feed
+    from carbon254.pipeline import sources
+
+    source = sources()[feed(asked.feed).topic]
+    clock = source.stream.clock
+    if asked.partition:
+        return market_day_span(market_day(asked.partition), clock)
+    if asked.arrived_from:
+        edges = moment(asked.arrived_from, clock), moment(asked.arrived_to, clock)
+        found = node.pipeline.rebuilder.arrived(asked.feed, *edges)
+        return None if found is None else whole_days(source, found[0], found[1] + timedelta(microseconds=1))
+    low, high = moment(asked.start, clock), moment(asked.end, clock)
+    if low >= high:
+        raise typer.BadParameter(f"--from {asked.start} is not before --to {asked.end}")
+    return whole_days(source, low, high)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:
+        return "unknown"
