@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from carbon254.errors import Carbon254Error, TransientError
 
-from . import live, prices, pushed, series, sql, state
+from . import ladders, live, prices, pushed, receipts, series, sql, state
 from .board import Board
 from .docs import mount_docs
 from .guard import Guard
@@ -31,8 +31,10 @@ def create_app(rooms: Rooms) -> FastAPI:
     for router in (
         prices.router(rooms, board),
         series.router(rooms),
+        ladders.router(rooms),
         live.router(rooms, board),
         sql.router(rooms),
+        receipts.router(rooms),
         pushed.router(rooms),
         state.router(rooms),
     ):

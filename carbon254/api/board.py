@@ -16,6 +16,7 @@ from carbon254.errors import QueryRefused
 
 from . import queries
 from .freshness import judged, with_flag_names
+from .marks import HeldPlaces
 from .rooms import Rooms
 
 _RECENT = timedelta(days=1)
@@ -34,6 +35,7 @@ class Board:
         self._rooms = rooms
         self._lock = threading.Lock()
         self._filled = False
+        self._places = HeldPlaces(rooms)
 
     def prices(
         self, market: str | None = None, run: str | None = None, locations: list[str] | None = None
@@ -47,8 +49,9 @@ class Board:
         return None if found is None else self.judge(found).sort(_rank(), "market", _length(), "market_run", "location")
 
     def judge(self, prices: pl.DataFrame) -> pl.DataFrame:
-        """Adds stale_at, stale, age_s and flag_names (see `freshness`), and leaves out what only the store needs."""
-        return judged(prices.select(_SHOWN), self._rooms.streams, self._rooms.clock.now())
+        """Adds stale_at, stale, age_s, flag_names (see `freshness`) and quality (see `marks`); leaves out what only the
+        store needs."""
+        return self._places.marked(judged(prices.select(_SHOWN), self._rooms.streams, self._rooms.clock.now()))
 
     def ticks(self) -> pl.DataFrame | None:
         """The newest tick of each instrument; None before the first."""

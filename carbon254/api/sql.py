@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from .answers import JSON_ROWS, Format, table_answer, table_json
+from .receipts import with_receipt
 from .rooms import Rooms
 
 _LONGEST = 1 << 20
@@ -21,6 +22,7 @@ class Question(BaseModel):
 
     sql: Annotated[str, Field(min_length=1, max_length=_LONGEST // 4, description="One SELECT, ClickHouse dialect")]
     format: Format = Format.json
+    receipt: Annotated[bool, Field(description="Give a receipt that can be verified later")] = False
 
 
 def router(rooms: Rooms) -> APIRouter:
@@ -35,6 +37,11 @@ def router(rooms: Rooms) -> APIRouter:
         A statement that is refused answers 400 with the reason.
         """
         started = time.perf_counter()
+        if question.receipt:
+            table, receipt = rooms.notary.answer(question.sql)
+            plain = question.format is not Format.json
+            answer = table_answer(table, question.format) if plain else table_json(table, JSON_ROWS, started)
+            return with_receipt(answer, receipt, question.format)
         table = rooms.hot.query(question.sql)
         if question.format is Format.json:
             return table_json(table, JSON_ROWS, started)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,8 +9,8 @@ from functools import cached_property
 
 import polars as pl
 
-from carbon254.api.queries import literal
 from carbon254.calendars import day_of, market_day_span
+from carbon254.engine.standing import begun, earlier_states, kept_as, mark_of, repeats, standing_rows
 from carbon254.feeds import Feed
 from carbon254.model import Stream, dataset
 from carbon254.quality import (
@@ -29,14 +28,11 @@ from carbon254.quality import (
     together,
 )
 from carbon254.quality.laws import HourlyMean
-from carbon254.quality.states import CELLS, Cells
 from carbon254.reader import Reader
 from carbon254.stores.ledger import Entry
-from carbon254.stores.metrics import Kept, MetricStore
+from carbon254.stores.metrics import MetricStore
 
 _EARLIER = 7
-_ROLES = ("key", "value", "mark")
-_ALSO = ("location", "location_type", "region", "received_at")
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
@@ -102,13 +98,11 @@ class Bench:
         return verdict(feed.topic, rules, judged)
 
     def _earlier(self, entry: Entry, states: dict[str, PartitionState]) -> list[PartitionState]:
-        """States of the days before."""
+        """States of the days before: those just made, and what was kept before them."""
+        if not states:
+            states |= earlier_states(self._store, entry.feed, entry.partition)
         day = date.fromisoformat(entry.partition)
         days = [(day - timedelta(days=back)).isoformat() for back in range(1, _EARLIER + 1)]
-        lacking = [name for name in days if name not in states]
-        if lacking and not states:
-            for kept in self._store.between(entry.feed, days[-1], days[0]):
-                states[kept.partition] = PartitionState.from_bytes(kept.state)
         return [states[name] for name in days if name in states]
 
     def _partition(
@@ -116,46 +110,36 @@ class Bench:
     ) -> Judged:
         stream = feed.stream
         span = market_day_span(date.fromisoformat(entry.partition), stream.clock)
-        source = hashlib.sha256(f"{entry.build}:{entry.checksum}:{rules.digest}".encode()).hexdigest()
+        mark = mark_of(rules, entry)
         kept = self._store.get(entry.feed, entry.partition)
-        fresh = kept is not None and kept.build == entry.build and kept.source == source and not self._again
+        fresh = kept is not None and kept.build == entry.build and kept.source == mark and not self._again
         state = (
             PartitionState.from_bytes(kept.state) if kept is not None and fresh else self._observe(stream, rules, entry)
         )
-        begun = min(state.get(CELLS, Cells).by_start, default=None) if first else None
-        since = datetime.fromtimestamp(begun / 1e6, UTC) if begun is not None else None
         past = self._store.history(entry.feed, entry.partition)
+        since = begun(state) if first else None
         context = context_for(stream, *span, self.at, since=since, history=past, earlier=earlier)
         found = judge(state, rules, context)
-        told = {"missed": list(found.missed), "failed": [one.check for one in found.failed]}
-        if kept is None or not fresh or kept.score != found.score or kept.verdict != told:
-            self._store.put(
-                Kept(entry.feed, entry.partition, entry.build, source, state.to_bytes(), found.score, self.at, told,
-                     found.metrics)
-            )  # fmt: skip
+        new = kept_as(entry, mark, state, found, self.at)
+        if kept is None or not fresh or kept.score != found.score or kept.verdict != new.verdict:
+            self._store.put(new)
         return Judged(entry.feed, entry.partition, entry.build, state, context, found, not fresh)
 
     def _observe(self, stream: Stream, rules: Rules, entry: Entry) -> PartitionState:
         day = date.fromisoformat(entry.partition)
-        rows = self.rows(stream, day)
-        stored = self._reader.sql(f"SELECT count() AS n FROM {_versions(stream)} WHERE {_where(stream, day)}")
-        repeats = max(0, entry.rows - stored.to_arrow()["n"][0].as_py())
         span = market_day_span(day, stream.clock) if stream.dataset == "interval_prices" else None
-        return observe(rows, rules, span, self._others(rules, stream, day), repeats)
+        rows = standing_rows(self._ask, stream, day)
+        return observe(rows, rules, span, self._others(rules, day), repeats(self._ask, stream, entry))
 
-    def rows(self, stream: Stream, day: date) -> pl.DataFrame:
-        """The current rows of a market day."""
-        kind = dataset(stream.dataset)
-        columns = [one.name for one in kind.columns if one.role in _ROLES or one.name in _ALSO]
-        found = self._reader.sql(f"SELECT {', '.join(columns)} FROM {_current(stream)} WHERE {_where(stream, day)}")
-        return found.to_polars()
+    def _ask(self, sql: str) -> pl.DataFrame:
+        return self._reader.sql(sql).to_polars()
 
-    def _others(self, rules: Rules, stream: Stream, day: date) -> dict[str, pl.DataFrame]:
+    def _others(self, rules: Rules, day: date) -> dict[str, pl.DataFrame]:
         """Rows of other feeds that a law compares with."""
         from carbon254.feeds import feeds
 
         wanted = {check.parts for check in rules.checks if isinstance(check, HourlyMean)}
-        return {topic: self.rows(feeds()[topic].stream, day) for topic in wanted if topic in feeds()}
+        return {topic: standing_rows(self._ask, feeds()[topic].stream, day) for topic in wanted if topic in feeds()}
 
 
 def verdict(topic: str, rules: Rules, judged: Sequence[Judged]) -> FeedVerdict:
@@ -193,22 +177,3 @@ def _days(frame: pl.DataFrame, stream: Stream) -> Iterator[tuple[date, pl.DataFr
     days = days.fill_null(days.min()) if days.null_count() and days.null_count() < len(days) else days
     for day in days.drop_nulls().unique().sort().to_list():
         yield day, frame.filter(days == day)
-
-
-def _current(stream: Stream) -> str:
-    if stream.dataset == "interval_prices":
-        return "current_prices"
-    return stream.dataset if stream.dataset == "market_ticks" else f"current_{stream.dataset}"
-
-
-def _versions(stream: Stream) -> str:
-    return stream.dataset if stream.dataset == "market_ticks" else f"{stream.dataset}_versions"
-
-
-def _where(stream: Stream, day: date) -> str:
-    kind = dataset(stream.dataset)
-    mine = f"feed = {literal(stream.topic)}"
-    if kind.column(kind.partition).type == "date":
-        return f"{mine} AND {kind.partition} = toDate32({literal(day.isoformat())})"
-    start, end = market_day_span(day, stream.clock)
-    return f"{mine} AND {kind.partition} >= {literal(start)} AND {kind.partition} < {literal(end)}"

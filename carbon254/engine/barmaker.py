@@ -7,7 +7,7 @@ bars are computed again from current prices, wider ones from narrower ones. Doin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from carbon254.faults import reach
 from carbon254.model import dataset
 from carbon254.model.arrow import conform
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
@@ -23,20 +24,22 @@ from carbon254.stages.aggregate import SERIES, window, window_end
 from carbon254.stores.hot import HotStore
 from carbon254.stores.log import Log, Record
 
-from .carrying import Source
 from .codec import decode
 from .projector import CONSUMER as PROJECT
 from .projector import commit, within
+from .source import Source
 
 CONSUMER = "bars"
 MAX_ROWS = 1_000_000
 _FEW_PLACES = 500
 _GRID = 64
+_ROUNDING = 1e-12
 _PRICE_COLUMNS = [*SERIES, "location", "interval_start", "interval_end", "lmp", "flags"]
 _TICK_COLUMNS = ["market", "instrument", "event_time", "price", "quantity", "flags"]
 _BAR_COLUMNS = [
     *SERIES, "location", "bar_start", "open", "high", "low", "close", "mean", "volume", "weight", "count", "flags",
 ]  # fmt: skip
+Repaired = Callable[[Source, Sequence[Record], Mapping[str, pl.DataFrame]], None]
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,10 @@ class _Series:
 class Barmaker:
     """Keeps bars equal to what their prices say."""
 
-    def __init__(self, log: Log, hot: HotStore, sources: Mapping[str, Source]) -> None:
-        self._log, self._hot, self._sources = log, hot, sources
+    def __init__(
+        self, log: Log, hot: HotStore, sources: Mapping[str, Source], repaired: Repaired | None = None
+    ) -> None:
+        self._log, self._hot, self._sources, self._repaired = log, hot, sources, repaired
 
     def step(self, limit: int = 256) -> int:
         """Recompute the windows that pending rows touched; returns the number of records."""
@@ -98,34 +103,71 @@ class Barmaker:
                 self._recompute(_Series(self._sources[topic]), group)
         if records:
             commit(self._log, CONSUMER, records)
+            reach("bars.done")
         return len(records)
 
     def _recompute(self, series: _Series, records: Sequence[Record]) -> None:
         build = max(record.offset for record in records)
         tables = [decode(record.body).select(series.columns) for record in records]
         rows = pl.DataFrame(pa.concat_tables(tables).unify_dictionaries())
-        self.rebuild(series.source, rows, build)
+        windows = self.rebuild(series.source, rows, build, only_news=not series.ticks)
+        reach("bars.made")
+        if self._repaired is not None and windows is not None:
+            self._repaired(series.source, records, windows)
 
-    def rebuild(self, source: Source, rows: pl.DataFrame, build: int) -> None:
-        """Recompute every bar whose window holds one of `rows` (the feed's own columns)."""
+    def rebuild(
+        self, source: Source, rows: pl.DataFrame, build: int, only_news: bool = False
+    ) -> Mapping[str, pl.DataFrame] | None:
+        """Recompute every bar whose window holds one of `rows` (the feed's own columns).
+
+        With `only_news` bars that come out as they are stored stay as they are, and so does what depends on them alone.
+        Gives the bars rebuilt by width where others stood before, None where there were none.
+        """
         series = _Series(source)
         widths = widths_for(series.resolution or WIDTHS["1m"])
         touched = rows.select(window(series.time, widths[0], series.clock).alias("bar_start")).unique()
-        bars = series.narrowest(self._inputs(series, rows, touched, widths[0]), widths[0])
-        self._store(bars, build)
+        inputs, alone = self._inputs(series, rows, touched, widths[0])
+        prune = only_news and not alone
+        bars = self._kept(series, series.narrowest(inputs, widths[0]), prune)
+        made = {widths[0]: bars}
         for narrower, wider in pairwise(widths):
-            bars = roll_up(self._children(series, bars, narrower, wider), wider, series.resolution, series.clock)
-            self._store(bars, build)
+            if bars.is_empty():
+                break
+            around = self._children(series, bars, narrower, wider)
+            made[wider] = bars = self._kept(series, roll_up(around, wider, series.resolution, series.clock), prune)
+        # Widest first: what a crash leaves undone is news of the narrowest still, so that all of it is made again.
+        for width in reversed(made):
+            reach("bars.storing")
+            self._store(made[width], build)
+        reach("bars.stored")
+        return made if prune else None
 
-    def _inputs(self, series: _Series, rows: pl.DataFrame, touched: pl.DataFrame, width: str) -> pl.DataFrame:
-        """The current prices of the touched windows; the batch itself where the store holds nothing else."""
+    def _kept(self, series: _Series, bars: pl.DataFrame, prune: bool) -> pl.DataFrame:
+        """The bars, or those of them that are news."""
+        return self._news(series, bars) if prune and bars.height else bars
+
+    def _news(self, series: _Series, bars: pl.DataFrame) -> pl.DataFrame:
+        """Bars that are not stored yet, or otherwise."""
+        width = bars["width"][0]
+        where = self._where(series, bars, _spans(bars["bar_start"], WIDTHS[width]), "bar_start")
+        sql = f"SELECT {', '.join(_BAR_COLUMNS)} FROM ohlc_bars WHERE width = '{width}' AND {where}"
+        stored = pl.DataFrame(self._hot.fetch(sql)).cast(dict(bars.select(_BAR_COLUMNS).schema))  # pyright: ignore[reportArgumentType]
+        key = [*SERIES, "bar_start"]
+        beside = bars.join(stored.with_columns(_there=True), on=key, how="left", suffix="_was", maintain_order="left")
+        same = pl.all_horizontal(_alike(name, beside.schema[name]) for name in _BAR_COLUMNS if name not in key)
+        return bars.filter(beside.select((~(pl.col("_there").fill_null(False) & same)).alias("news"))["news"])
+
+    def _inputs(
+        self, series: _Series, rows: pl.DataFrame, touched: pl.DataFrame, width: str
+    ) -> tuple[pl.DataFrame, bool]:
+        """(current prices of the touched windows, whether the batch is all that the store holds of them)."""
         spans = _spans(touched["bar_start"], WIDTHS[width])
         where = self._where(series, rows, spans, series.time)
         if not series.ticks and self._alone(series, rows, where):
-            return rows
+            return rows, True
         found = pl.DataFrame(self._hot.fetch(f"SELECT {', '.join(series.columns)} FROM {series.table} WHERE {where}"))
         started = found.with_columns(window(series.time, width, series.clock).alias("bar_start"))
-        return started.join(touched, on="bar_start", how="semi").drop("bar_start")
+        return started.join(touched, on="bar_start", how="semi").drop("bar_start"), False
 
     def _alone(self, series: _Series, rows: pl.DataFrame, where: str) -> bool:
         """True where the store holds exactly these rows in the span, each a different key."""
@@ -171,6 +213,15 @@ class Barmaker:
             series = bars["market"][0] + bars["market_run"][0] + bars["location_id"][0]
             token = f"bars-{build}-{width}-{series}-{bars['bar_start'].min()}-{bars.height}"
             self._hot.insert("ohlc_bars", conform(marked, dataset("ohlc_bars")), token)
+
+
+def _alike(name: str, kind: pl.DataType) -> pl.Expr:
+    """Whether a column says the same here and in `_was`; sums of the same prices may differ in the last digits."""
+    here, was = pl.col(name), pl.col(f"{name}_was")
+    if not kind.is_float():
+        return here.eq_missing(was)
+    near = (here - was).abs() <= _ROUNDING * pl.max_horizontal(here.abs(), was.abs(), 1.0)
+    return near.fill_null(here.is_null() & was.is_null())
 
 
 def _all_different(rows: pl.DataFrame) -> bool:

@@ -3,125 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import cached_property
-from typing import Protocol
 
 import polars as pl
 
-from carbon254.calendars import day_of
-from carbon254.model import Dataset, Stream, dataset
+from carbon254.calendars import day_of, market_day_span
+from carbon254.model import Flag
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
 from carbon254.stages.enrich import Directory, name_places
-from carbon254.stores.log import Letter, Log, NewRecord, Record
+from carbon254.stores.log import Letter, NewRecord, Record
 
 from .codec import encode
+from .gate import Gate, Split, forgiven
+from .outcome import Outcome
+from .quarantine import Release, held_record, held_rows
+from .seen import SeenStore
+from .source import ParsedRows, Source
 
 _PARTIAL = 0.5
-
-
-class ParsedRows(Protocol):
-    """What a feed's parser yields."""
-
-    @property
-    def frame(self) -> pl.DataFrame: ...
-    @property
-    def rejects(self) -> pl.DataFrame: ...
-
-
-@dataclass(frozen=True)
-class Source:
-    """A feed as the engine knows it: its card, its folder and that folder's `places.csv`, and how to parse."""
-
-    stream: Stream
-    folder: str
-    places: str
-    parse: Callable[[str, bytes], Iterator[ParsedRows]]
-    version: str
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        return dataset(self.stream.dataset)
-
-
-@dataclass
-class Outcome:
-    """What one payload came to."""
-
-    batches: list[NewRecord] = field(default_factory=list)
-    states: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    letters: list[Letter] = field(default_factory=list)
-    rows: int = 0
-    refused: str = ""
-    first: str = ""
-    last: str = ""
-
-    def widen(self, first: object, last: object) -> None:
-        """Stretch the span of partition times that the payload covers (ISO 8601 texts compare in order)."""
-        low, high = _text(first), _text(last)
-        self.first = min(self.first or low, low)
-        self.last = max(self.last, high)
-
-
-class SeenStore:
-    """`Seen` kept in the log's state; what a payload adds goes into its outcome, to be written with its rows."""
-
-    def __init__(self, log: Log, outcome: Outcome, topic: str) -> None:
-        self._log, self._outcome, self._topic = log, outcome, topic
-        self._kept: set[str] = set()
-        self.seen = Seen()
-
-    def load(self, frame: pl.DataFrame) -> Seen:
-        """Bring what is known of the frame's intervals into `seen`."""
-        pairs = frame.select("interval_start", "interval_end").unique()
-        for interval in pairs.iter_rows():
-            if interval in self.seen.by_interval:
-                continue
-            stored = self._get(f"seen:{self._topic}", _key(interval))
-            entries = [(int(offset), name) for offset, name in json.loads(stored)] if stored else []
-            self.seen.by_interval[interval] = entries
-            for _, name in entries:
-                if name not in self.seen.sets:
-                    self.seen.sets[name] = frozenset(json.loads(self._get("places", name) or b"[]"))
-        return self.seen
-
-    def remember(self, frame: pl.DataFrame, arrival: Arrival) -> None:
-        """Add the frame's intervals and keep them with the transaction."""
-        changed = arrivals.remember(frame, arrival, self.seen)
-        for interval in changed:
-            entries = self.seen.by_interval[interval]
-            self._outcome.states[f"seen:{self._topic}", _key(interval)] = json.dumps(entries).encode()
-        for name in {name for interval in changed for _, name in self.seen.by_interval[interval]} - self._kept:
-            self._outcome.states["places", name] = json.dumps(sorted(self.seen.sets[name])).encode()
-            self._kept.add(name)
-
-    def _get(self, scope: str, key: str) -> bytes | None:
-        return self._log.get_state(scope, key)
-
-
-def _text(moment: object) -> str:
-    return moment.isoformat() if isinstance(moment, date) else str(moment)
-
-
-def _key(interval: tuple[datetime, datetime]) -> str:
-    return f"{interval[0].isoformat()}/{interval[1].isoformat()}"
+# Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
+_KEPT_PLACES = 0.98
+Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
 
 
 class Work:
     """One payload on its way: its batches go through the stages in order."""
 
     def __init__(
-        self, source: Source, record: Record, outcome: Outcome, seen: SeenStore | None, places: Directory
+        self,
+        source: Source,
+        record: Record,
+        outcome: Outcome,
+        seen: SeenStore | None,
+        places: Directory,
+        releases: Releases,
     ) -> None:
         headers = record.headers
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
-        self._places = places
+        self._places, self._releases = places, releases
         self._batches = 0
+        self._parted = False
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
             payload=headers["sha256"],
@@ -175,7 +100,28 @@ class Work:
 
     def _store(self, frame: pl.DataFrame) -> None:
         frame = enrich(frame, self._source.stream, self._places)
-        batch = f"{self._record.offset}-{self._batches}"
+        split = self._judged(frame, self._source.gate) if self._source.gate else None
+        if split is None or split.held is None:
+            self._publish(frame)
+            return
+        self._parted = True
+        if split.good.height:
+            self._publish(split.good)
+        self._hold(split.held)
+
+    def _judged(self, frame: pl.DataFrame, gate: Gate) -> Split:
+        """What the gate lets through; fingerprints of long batches are compared with other days' and remembered."""
+        if self._seen is None or not gate.spans_blocks(frame):
+            return gate.split(frame, self._arrival.received_at)
+        days = day_of(frame["interval_start"], self._source.stream.clock).unique().sort().to_list()
+        split = gate.split(frame, self._arrival.received_at, self._seen.prints(days, self._record.offset))
+        if split.prints:
+            self._seen.remember_prints(days[0], self._record.offset, split.prints)
+        return split
+
+    def _publish(self, frame: pl.DataFrame, released: str = "") -> None:
+        """Rows go out, as a record of `rows.<topic>`; `released` says when a person let them."""
+        batch = f"{self._record.offset}-{'r' if released else ''}{self._batches}"
         frame = frame.with_columns(
             pl.lit(self._source.stream.topic).alias("feed"),
             pl.lit(self._arrival.payload).alias("payload"),
@@ -190,11 +136,25 @@ class Work:
             "received_at": self._arrival.received_at.isoformat(),
             "arrived_s": self._record.appended_s,
             "days": self._days(frame),
-        }
+        } | ({"released": released} if released else {})
         topic = f"rows.{self._source.stream.topic}"
         self._outcome.batches.append(NewRecord(topic, None, headers, encode(table)))
         self._outcome.rows += table.num_rows
         self._batches += 1
+
+    def _hold(self, held: pl.DataFrame) -> None:
+        """Rows stay, as a record of `held.<topic>`; those that a person released go out after all."""
+        rows = held_rows(held, self._source, self._arrival.payload, self._record.offset, self._arrival.received_at)
+        rules = self._source.rules.digest if self._source.rules else ""
+        key = f"{self._arrival.payload}-{self._batches}-{len(self._outcome.batches)}-{rules}"
+        self._outcome.batches.append(held_record(rows, self._source, key))
+        self._outcome.held += rows["row_id"].n_unique()
+        time = self._source.dataset.partition
+        self._outcome.widen(held[time].min(), held[time].max())
+        released = self._releases(self._source.stream.topic, rows["row_id"].unique().to_list())
+        for decision in dict.fromkeys(released.values()):
+            ids = [row_id for row_id, one in released.items() if one == decision]
+            self._publish(_as_released(held.filter(rows["row_id"].is_in(ids)), decision), decision.at.isoformat())
 
     def _days(self, frame: pl.DataFrame) -> list[dict[str, object]]:
         """Rows and watermark of each market day in the batch, for the ledger; widens the payload's span."""
@@ -205,11 +165,37 @@ class Work:
         days = frame.group_by(day.alias("day"), maintain_order=True).agg(
             pl.len().alias("rows"), pl.col(end).cast(pl.Datetime("us", "UTC")).max().alias("watermark")
         )
+        cells = self._cells(frame.with_columns(day.alias("day"))) if self._seen is not None else {}
         self._outcome.widen(frame[time].min(), frame[time].max())
         return [
-            {"partition": str(day), "rows": rows, "watermark": watermark.isoformat()}
+            {"partition": str(day), "rows": rows, "watermark": watermark.isoformat(), "cells": cells.get(day, [])}
             for day, rows, watermark in days.iter_rows()
         ]
+
+    def _cells(self, frame: pl.DataFrame) -> dict[date, list[tuple[str, str]]]:
+        """Of each market day: the sets of places this payload listed, with their periods as a bit mask (hexadecimal).
+
+        `frame` has `day` and the columns of an interval.
+        """
+        stream, masks = self._source.stream, {}
+        listed = self._listed(frame)
+        for day, start in frame.select("day", "interval_start").unique().iter_rows():
+            first = masks.setdefault(day, ({}, market_day_span(day, stream.clock)[0]))
+            for name in listed.get(start, ()):
+                first[0][name] = first[0].get(name, 0) | 1 << (start - first[1]) // stream.resolution
+        return {day: [(name, f"{bits:x}") for name, bits in sorted(found.items())] for day, (found, _) in masks.items()}
+
+    def _listed(self, frame: pl.DataFrame) -> dict[datetime, set[str]]:
+        """Sets of places of the payload by the start of their interval: what it listed, or what went out of it."""
+        if not self._parted:
+            return self._seen.listed(self._record.offset) if self._seen is not None else {}
+        names, sets = arrivals.location_sets(frame)
+        for name, places in sets.items():
+            self._outcome.states["places", name] = json.dumps(sorted(places)).encode()
+        found: dict[datetime, set[str]] = {}
+        for (start, _), name in names.items():
+            found.setdefault(start, set()).add(name)
+        return found
 
     def _plain_arrival(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Arrival columns of datasets that are not interval prices: known when received."""
@@ -244,4 +230,19 @@ class Work:
             pl.lit(stream.market_run).alias("market_run"),
             pl.lit(0, dtype=pl.UInt32).alias("revision"),
         )
-        self._store(arrivals.known(frame, stream, self._arrival, seen))
+        frame = enrich(arrivals.known(frame, stream, self._arrival, seen), stream, self._places)
+        places = len(seen.union(name for names in seen.by_interval.values() for _, name in names))
+        if self._source.gate is None or frame["location_id"].n_unique() <= forgiven(_KEPT_PLACES, places):
+            self._publish(frame)
+            return
+        told = f"the payload lacks {frame['location_id'].n_unique():,} of {places:,} places of earlier ones: a cut file"
+        self._hold(frame.with_columns(pl.lit("withdrawn").alias("_check"), pl.lit(told).alias("_reason")))
+
+
+def _as_released(frame: pl.DataFrame, decision: Release) -> pl.DataFrame:
+    """Rows as they go out by a person's decision: known since then, and flagged."""
+    columns = [pl.lit(decision.at).cast(pl.Datetime("us", "UTC"))]
+    changes = [pl.max_horizontal("known_at", *columns).alias("known_at")] if "known_at" in frame.columns else []
+    if "flags" in frame.columns:
+        changes.append((pl.col("flags").cast(pl.UInt32) | Flag.RELEASED.value).alias("flags"))
+    return frame.drop("_check", "_reason").with_columns(changes)

@@ -7,11 +7,11 @@ Raw payloads and their records stay for ever: everything can be rebuilt from the
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from carbon254.clock import Clock
 from carbon254.ingest import Inbox
-from carbon254.stores.ledger import Ledger
+from carbon254.stores.ledger import ClickHouseLedger, Ledger, ship
 from carbon254.stores.log import Log
 
 HISTORY = timedelta(days=90)
@@ -31,9 +31,11 @@ class Housekeeper:
         size: Callable[[], int],
         retention: timedelta,
         budget_bytes: int,
+        history: ClickHouseLedger | None = None,
     ) -> None:
         self._log, self._ledger, self._inbox, self._clock = log, ledger, inbox, clock
         self._size, self._retention, self._budget_bytes = size, retention, budget_bytes
+        self._history, self._shipped = history, datetime.min.replace(tzinfo=UTC)
         self._next_s = 0.0
 
     def step(self) -> int:
@@ -43,6 +45,10 @@ class Housekeeper:
         self._next_s = self._clock.monotonic() + _EVERY_S
         now = self._clock.now()
         self._log.trim("rows.", _CONSUMERS, now - self._retention)
+        if self._history is not None:
+            # Before anything is forgotten here; what falls in the minute that is shipped twice is kept once.
+            ship(self._ledger, self._history, self._shipped)
+            self._shipped = now - timedelta(seconds=_EVERY_S)
         self._ledger.prune(now - HISTORY)
         if self._budget_bytes:
             used = self._size()

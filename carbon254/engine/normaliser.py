@@ -6,16 +6,21 @@ payload is wholly through or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.faults import reach
 from carbon254.stores.log import Log, Record
 from carbon254.stores.raw import RawArchive
 from carbon254.telemetry import Metrics
 from carbon254.wire.archive import unpack
 
-from .carrying import Outcome, SeenStore, Source, Work
+from .carrying import Work
 from .directories import Directories
+from .outcome import Outcome
+from .quarantine import Release, releases
+from .seen import SeenStore
+from .source import Source
 
 CONSUMER = "normalise"
 
@@ -38,19 +43,24 @@ class Normaliser:
     def carry(self, record: Record, commit: bool = True) -> Outcome:
         """Carry one raw record; `commit=False` leaves the consumer's offset alone (reprocessing)."""
         outcome = self.outcome(record)
+        reach("normalise.parsed")
         with self._log.transaction() as txn:
             txn.append(outcome.batches)
+            reach("normalise.appended")
             for (scope, key), value in outcome.states.items():
                 txn.put_state(scope, key, value)
             if outcome.first:
                 txn.put_state(f"span:{record.topic}", str(record.offset), f"{outcome.first} {outcome.last}".encode())
             for letter in outcome.letters:
                 txn.add_letter(letter)
+            reach("normalise.kept")
             if commit:
                 txn.commit(CONSUMER, record.topic, record.offset)
+        reach("normalise.carried")
         topic = record.topic.removeprefix("raw.")
         self._metrics.rows.labels(topic).inc(outcome.rows)
         self._metrics.rejected.labels(topic).inc(len(outcome.letters))
+        self._metrics.held.labels(topic).inc(outcome.held)
         return outcome
 
     def outcome(self, record: Record) -> Outcome:
@@ -59,7 +69,7 @@ class Normaliser:
         source, sha = self._sources[topic], record.headers["sha256"]
         outcome = Outcome()
         seen = SeenStore(self._log, outcome, topic) if self._remembers(source) else None
-        work = Work(source, record, outcome, seen, self._places.of(source.stream.market))
+        work = Work(source, record, outcome, seen, self._places.of(source.stream.market), self._released)
         try:
             for name, content in unpack(record.headers["name"], self._raw.get(sha)):
                 for rows in source.parse(name, content):
@@ -71,6 +81,9 @@ class Normaliser:
             outcome.refused = str(refusal)
             work.letter(None, str(refusal), "", "parse")
         return outcome
+
+    def _released(self, topic: str, ids: Sequence[str]) -> Mapping[str, Release]:
+        return releases(self._log, topic, ids)
 
     @staticmethod
     def _remembers(source: Source) -> bool:

@@ -7,6 +7,7 @@ ledger counts payloads by their digest. The offset is committed last.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +15,16 @@ import polars as pl
 import pyarrow as pa
 
 from carbon254.clock import Clock
+from carbon254.faults import reach
 from carbon254.stores.cache import LatestPrices
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger, Noted
 from carbon254.stores.log import Log, Record
 from carbon254.telemetry import Metrics
 
-from .carrying import Source
 from .codec import decode
+from .quarantine import Quarantine
+from .source import Source
 
 CONSUMER = "project"
 MAX_ROWS = 400_000
@@ -42,26 +45,36 @@ class Projector:
     ) -> None:
         self._log, self._hot, self._cache, self._ledger = log, hot, cache, ledger
         self._sources, self._clock, self._metrics = sources, clock, metrics
+        self._kept: set[str] = set()
+        self._quarantine = Quarantine(log, hot, sources, clock, CONSUMER)
 
     def step(self, limit: int = 64) -> int:
         """Carry what is pending, up to `limit` records and about MAX_ROWS rows; returns the number of records."""
+        held = self._quarantine.step()
+        reach("project.held")
         records = within(self._log.read(CONSUMER, "rows.", limit), MAX_ROWS)
         if not records:
-            return 0
+            return held
         by_dataset: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_dataset[self._source(record).stream.dataset].append(record)
         for name, group in by_dataset.items():
             table = pa.concat_tables([decode(record.body) for record in group]).unify_dictionaries()
             self._hot.insert(name, table, _token(group))
+            reach("project.inserted")
             self._metrics.stored.labels(name).inc(table.num_rows)
             self._remember_latest(name, table)
+            reach("project.cached")
             seen_s = self._clock.now().timestamp()
             for record in group:
                 self._metrics.visible.observe(max(0.0, seen_s - record.headers["arrived_s"]))
+                self._quarantine.passed(record)
+        reach("project.stored")
         self._note(records)
+        reach("project.noted")
         commit(self._log, CONSUMER, records)
-        return len(records)
+        reach("project.done")
+        return held + len(records)
 
     def _source(self, record: Record) -> Source:
         return self._sources[record.topic.removeprefix("rows.")]
@@ -82,14 +95,26 @@ class Projector:
                 rows=day["rows"],
                 watermark=day["watermark"],
                 received_at=record.headers["received_at"],
+                cells=tuple((name, periods) for name, periods in day.get("cells", ())),
+                code=self._source(record).code,
             )
             for record in records
             for day in record.headers["days"]
         ]
         now = self._clock.now()
+        self._keep_places({name for part in noted for name, _ in part.cells})
+        reach("project.placed")
         self._ledger.complete(noted, now)
         for feed in {part.feed for part in noted}:
             self._metrics.success.labels(feed).set(now.timestamp())
+
+    def _keep_places(self, names: set[str]) -> None:
+        """Sets of places that the ledger has not seen from here yet; it must know them before it counts them."""
+        new = names - self._kept
+        if new:
+            stored = {name: self._log.get_state("places", name) for name in new}
+            self._ledger.keep_places({name: json.loads(listed) for name, listed in stored.items() if listed})
+            self._kept |= new
 
 
 def within(records: Sequence[Record], rows: int) -> list[Record]:

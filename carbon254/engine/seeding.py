@@ -16,8 +16,8 @@ import polars as pl
 from carbon254.stores.log import Log
 from carbon254.stores.reference import Reference
 
-from .carrying import Source
 from .placing import keep_rejects
+from .source import Source
 
 _KIND_OF = {"hub": "hubs", "zone": "zones"}
 _SEEDED = ("hubs", "zones", "nodes")

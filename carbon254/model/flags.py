@@ -22,6 +22,7 @@ class Flag(IntFlag):
     LATE = 256, "received later than the stream's service level allows"
     MISSING_PRICE = 512, "the provider published the interval without a price"
     PLACE_NOT_VALID = 1024, "the place is listed, and not for that time: not yet, or retired"
+    RELEASED = 2048, "a quality check held the row, and a person released it"
 
     meaning: str
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -143,6 +143,21 @@ class MetricStore:
             for metric, value in db.execute(query):
                 found.setdefault(metric, []).append(value)
         return found
+
+    def overall(self, feeds: Collection[str]) -> float | None:
+        """Mean score of all kept partitions of these feeds, weighted by their rows; None where none was scored."""
+        builds = sa.select(_STATES.c.feed, _STATES.c.partition, sa.func.max(_STATES.c.build).label("build"))
+        newest = builds.where(_STATES.c.feed.in_(feeds)).group_by(_STATES.c.feed, _STATES.c.partition).subquery()
+        key = ("feed", "partition", "build")
+        rows = _METRICS.c.value
+        mean = (
+            sa.select(sa.func.sum(_STATES.c.score * rows) / sa.func.nullif(sa.func.sum(rows), 0))
+            .join(newest, sa.and_(*(_STATES.c[name] == newest.c[name] for name in key)))
+            .join(_METRICS, sa.and_(*(_STATES.c[name] == _METRICS.c[name] for name in key)))
+            .where(_METRICS.c.metric == "rows", _STATES.c.score.is_not(None))
+        )
+        with self._lock, self._engine.connect() as db:
+            return db.execute(mean).scalar()
 
     def feeds(self) -> Sequence[str]:
         """Feeds with a kept partition."""

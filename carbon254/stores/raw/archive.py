@@ -1,7 +1,7 @@
 """The raw archive: every payload as it came, compressed, named by its SHA-256, never changed.
 
     ab/abcdef….zst     the bytes
-    ab/abcdef….jsonl   where they came from and when, a line an arrival
+    ab/abcdef….jsonl   where they came from and when, a line an arrival, each with a checksum
 
 A payload is written to a temporary file, synced, renamed, and its folder synced, before `put` returns. Reading checks
 the bytes against their name. Files in the making are locked, so that several processes may share the folder: opening
@@ -14,6 +14,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -25,10 +26,13 @@ import orjson
 import zstandard
 
 from carbon254.errors import CorruptPayload
+from carbon254.faults import reach
+from carbon254.lasting import sync_folder
 
 _LEVEL = 3
 _CHUNK = 4 << 20
 _LARGE = 8 << 20
+_CRC = b',"crc":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,10 @@ class FolderArchive:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lasting: set[Path] = set()
+        # Folders that could not be synced: what the disk dropped then, a later sync that works does not bring back.
+        self._failed: set[Path] = set()
         root.mkdir(parents=True, exist_ok=True)
+        self._sync(root.parent)
 
     def put(self, data: bytes, provenance: Provenance) -> RawRef:
         """Store a payload and note its arrival; both are on disk when this returns.
@@ -77,15 +84,18 @@ class FolderArchive:
         The same bytes again add only a line of provenance, and mend an object that was damaged since. Raises OSError
         (a full disk, a failing one), and leaves no half of anything then.
         """
-        line = _line(provenance)
         sha256 = hashlib.sha256(data).hexdigest()
+        line = _line(provenance, sha256)
         target = self._path(sha256)
         self._make_folder(target.parent)
         if not self._holds(sha256):
             _write(target, data)
+        reach("raw.stored")
         _note(target.with_suffix(".jsonl"), line)
+        reach("raw.noted")
         # Also where nothing was new: another process may have renamed, and not yet synced, what we found.
-        _sync_folder(target.parent)
+        self._sync(target.parent)
+        reach("raw.lasting")
         return RawRef(sha256, len(data))
 
     def get(self, sha256: str) -> bytes:
@@ -113,7 +123,7 @@ class FolderArchive:
                 raise KeyError(f"the raw archive has no payload {sha256}")
             return []
         try:
-            return [_provenance(orjson.loads(line)) for line in _whole(journal.read_bytes()).splitlines()]
+            return [_provenance(line, sha256) for line in _whole(journal.read_bytes()).splitlines()]
         except (ValueError, TypeError, KeyError) as error:
             raise CorruptPayload(f"the provenance of {sha256} was damaged; restore {journal} from a backup") from error
 
@@ -144,11 +154,26 @@ class FolderArchive:
             return False
         return digest.hexdigest() == sha256
 
+    def _sync(self, folder: Path) -> None:
+        """The folder's names on disk. Raises OSError where they are not, and again until the archive is opened anew."""
+        if folder in self._failed:
+            raise OSError(
+                errno.EIO, "the disk failed to keep this folder; check the disk, then start again", str(folder)
+            )
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                self._failed.add(folder)
+            raise
+
     def _make_folder(self, folder: Path) -> None:
         """The folder, and its name on disk: whoever made it may not have come to syncing it."""
         if folder not in self._lasting:
             folder.mkdir(exist_ok=True)
-            _sync_folder(self._root)
+            reach("raw.folder_made")
+            self._sync(self._root)
+            reach("raw.folder_synced")
             self._lasting.add(folder)
 
 
@@ -163,13 +188,17 @@ def _write(target: Path, data: bytes) -> None:
     with _in_the_making(target) as (partial, file):
         compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=2 if len(data) > _LARGE else 0)
         with compressor.stream_writer(file, size=len(data), closefd=False) as stream:
+            reach("raw.opened")
             view = memoryview(data)
             for start in range(0, len(data), _CHUNK):
                 stream.write(view[start : start + _CHUNK])
+                reach("raw.writing")
         file.flush()
+        reach("raw.written")
         os.fsync(file.fileno())
+        reach("raw.synced")
         partial.replace(target)
-    _sync_folder(target.parent)
+        reach("raw.renamed")
 
 
 @contextmanager
@@ -202,8 +231,10 @@ def _note(journal: Path, line: bytes) -> None:
         try:
             file.truncate(len(whole))
             rest = memoryview(line)
+            reach("raw.note_cut")
             while rest:
                 rest = rest[file.write(rest) :]
+            reach("raw.note_written")
             os.fsync(file.fileno())
         except BaseException:
             # A line that may not have reached the disk must not look noted to the next try.
@@ -231,20 +262,19 @@ def _remove_orphan(path: Path) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _line(provenance: Provenance) -> bytes:
+def _line(provenance: Provenance, sha256: str) -> bytes:
+    """The arrival with a checksum over it and the payload it belongs to."""
     facts = {one.name: getattr(provenance, one.name) for one in fields(provenance)}
-    return orjson.dumps(facts | {"headers": dict(provenance.headers)}) + b"\n"
+    told = orjson.dumps(facts | {"headers": dict(provenance.headers)})
+    return told[:-1] + _CRC + b"%d}\n" % zlib.crc32(told, zlib.crc32(sha256.encode()))
 
 
-def _provenance(raw: dict[str, Any]) -> Provenance:
+def _provenance(line: bytes, sha256: str) -> Provenance:
+    """The arrival of a line. Raises ValueError where the line was changed; older lines carry no checksum."""
+    told, marked, crc = line.rpartition(_CRC)
+    if marked and int(crc[:-1]) != zlib.crc32(told + b"}", zlib.crc32(sha256.encode())):
+        raise ValueError("the line does not match its checksum")
+    raw: dict[str, Any] = orjson.loads(told + b"}" if marked else line)
     found = Provenance(**{**raw, "received_at": datetime.fromisoformat(raw["received_at"])})
     stamp = raw.get("published_at")
     return replace(found, published_at=datetime.fromisoformat(stamp) if stamp else None)

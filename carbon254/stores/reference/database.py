@@ -10,13 +10,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import StaticPool
 
 from carbon254.errors import ReferenceRefused
+from carbon254.lasting import make_folder
+from carbon254.stores.commits import lasting_commits
 
 from .migrations import HEAD, VERSION_TABLE
 
@@ -117,7 +118,7 @@ def _engine(url: str) -> sa.Engine:
 
 def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(url.database).absolute().parent)
     # One connection: older system libraries can lose a WAL reset between two.
     engine = sa.create_engine(
         url,
@@ -125,9 +126,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connect_args={"check_same_thread": False, "timeout": _BUSY_S, "isolation_level": None},
     )
 
-    @event.listens_for(engine, "connect")
-    def _durable(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous = FULL")
+    lasting_commits(engine)
 
     # The driver would not open a transaction before DDL, nor take a writer's turn at its start.
     @event.listens_for(engine, "begin")

@@ -252,12 +252,13 @@ function paintTime(line, row) {
   known.textContent = age(row.known_at);
   known.title = `Known at ${full(row.known_at, zoneOf(row.market, row.market_run))} (${row.known_basis})`;
   const stale = isStale(row);
-  const signature = `${stale} ${row.flag_names.join()}`;
+  const signature = `${stale} ${row.quality} ${row.flag_names.join()}`;
   if (line.dataset.marks === signature) return;
   line.dataset.marks = signature;
   line.dataset.stale = String(stale);
   const badges = row.flag_names.filter((name) => name in BADGES).map((name) => badge(...BADGES[name]));
   if (stale) badges.unshift(badge("stale", "stale", `A newer price was due by ${full(row.stale_at, zoneOf(row.market, row.market_run))}`));
+  if (row.quality === "held") badges.unshift(badge("held", "held", "A newer price did not pass a quality check and waits in the table quarantine; this is the last one that passed"));
   line.querySelector(".badges").replaceChildren(...badges);
 }
 

@@ -1,0 +1,150 @@
+"""The repair graph: which payloads a market day was made of, where its rows lie, and what was made of them.
+
+There is no second book: payloads and their spans are in the raw log, batches in the ledger, rows and bars name the
+payload and build they are of. A correction rebuilds what depends on a changed price and nothing else; what it rebuilt,
+and because of which payload, is written in the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from carbon254.calendars import market_day_span
+from carbon254.clock import Clock
+from carbon254.stages import widths_for
+from carbon254.stages.aggregate import window
+from carbon254.stores.hot import HotStore
+from carbon254.stores.ledger import Act, Ledger
+from carbon254.stores.log import Log, Record
+
+from .proof import by_date, days_of, raw_records, within
+from .source import Source
+
+WHO, WHAT = "bars", "repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Something stored: a partition of a table, or all bars of a width, with the rows of the market day in it.
+
+    `made_of` says from what, `newest` which payload or build it was last changed by.
+    """
+
+    table: str
+    partition: str
+    rows: int
+    made_of: str
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadNode:
+    """A payload that held rows of the day; `standing` of its rows are current, `held` wait in quarantine."""
+
+    sha256: str
+    name: str
+    received_at: datetime
+    rows: int
+    standing: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """A market day of a feed from payloads to what was made of them, and the repairs it has seen."""
+
+    feed: str
+    day: str
+    payloads: tuple[PayloadNode, ...]
+    nodes: tuple[Node, ...]
+    repairs: tuple[Act, ...]
+
+
+class Repair:
+    """Tells lineage, and writes down what corrections rebuilt."""
+
+    def __init__(self, log: Log, hot: HotStore, ledger: Ledger, clock: Clock) -> None:
+        self._log, self._hot, self._ledger, self._clock = log, hot, ledger, clock
+
+    def repaired(self, source: Source, records: Sequence[Record], made: Mapping[str, pl.DataFrame]) -> None:
+        """A correction rebuilt these bars: say so, with the payloads that made it necessary."""
+        counts = {width: bars.height for width, bars in made.items() if bars.height}
+        if not counts:
+            return
+        payloads = ", ".join(dict.fromkeys(f"{record.headers['sha256'][:12]}…" for record in records))
+        told = " ".join(f"{width}×{count:,}" for width, count in counts.items())
+        days = sorted({day["partition"] for record in records for day in record.headers["days"]})
+        now = self._clock.now()
+        why = f"payload {payloads} changed prices; bars rebuilt: {told}"
+        self._ledger.record([Act(now, WHO, WHAT, source.stream.topic, day, why) for day in days])
+
+    def lineage(self, source: Source, day: date) -> Lineage:
+        """What a market day was made of and what was made of it."""
+        topic, kind = source.stream.topic, source.dataset
+        low, high = market_day_span(day, source.stream.clock)
+        where = f"feed = '{topic}' AND {within(kind, low, high)}"
+        acts = [act for act in self._ledger.trail(topic, str(day)) if act.what == WHAT]
+        nodes = [*self._rows(source, where), *self._bars(source, low, high)]
+        return Lineage(topic, str(day), tuple(self._payloads(source, day, where)), tuple(nodes), tuple(acts[::-1]))
+
+    def _payloads(self, source: Source, day: date, where: str) -> Iterable[PayloadNode]:
+        kind, topic = source.dataset, source.stream.topic
+        low, high = market_day_span(day, source.stream.clock)
+        versions = f"{kind.name}_versions" if "known_at" in kind.names else kind.name
+        current = "current_prices" if kind.name == "interval_prices" else versions
+        rows = self._counts(f"SELECT payload, count() AS n FROM {versions} WHERE {where} GROUP BY payload")
+        standing = self._counts(f"SELECT payload, count() AS n FROM {current} WHERE {where} GROUP BY payload")
+        held = self._counts(
+            "SELECT payload, count() AS n FROM quarantine WHERE status = 'held' "
+            f"AND feed = '{topic}' AND market_day = toDate32('{day}') GROUP BY payload"
+        )
+        for record in raw_records(self._log, topic):
+            if str(day) in days_of(source, record.span, low, high):
+                sha = record.sha256
+                counts = rows.get(sha, 0), standing.get(sha, 0), held.get(sha, 0)
+                yield PayloadNode(sha, record.name, record.received_at, *counts)
+
+    def _rows(self, source: Source, where: str) -> Iterable[Node]:
+        kind = source.dataset
+        place = f"toYear({kind.partition})" if by_date(source) else f"formatDateTime({kind.partition}, '%Y-%m')"
+        sql = (
+            f"SELECT toString({place}) AS part, count() AS n, argMax(payload, received_at) AS newest "
+            f"FROM {kind.name} WHERE {where} GROUP BY part ORDER BY part"
+        )
+        for row in self._hot.fetch(sql).to_pylist():
+            yield Node(kind.name, row["part"], row["n"], "payloads", str(row["newest"]))
+
+    def _bars(self, source: Source, low: datetime, high: datetime) -> Iterable[Node]:
+        if source.stream.dataset != "interval_prices":
+            return
+        widths = widths_for(source.stream.resolution)
+        span = [f"fromUnixTimestamp64Micro({round(one.timestamp() * 1_000_000)}, 'UTC')" for one in (low, high)]
+        sql = (
+            "SELECT width, count() AS n, max(build) AS build, uniqExact(bar_start) AS windows FROM ohlc_bars "
+            f"WHERE market = '{source.stream.market}' AND market_run = '{source.stream.market_run}' "
+            f"AND bar_start >= {span[0]} AND bar_start < {span[1]} GROUP BY width"
+        )
+        found = {str(row["width"]): row for row in self._hot.fetch(sql).to_pylist()}
+        for width, before in zip(widths, ("current_prices", *widths), strict=False):
+            if width in found:
+                row = found[width]
+                yield Node("ohlc_bars", f"{width}, {row['windows']} windows", row["n"], before, f"build {row['build']}")
+
+    def _counts(self, sql: str) -> dict[str, int]:
+        return {str(row["payload"]): row["n"] for row in self._hot.fetch(sql).to_pylist()}
+
+
+def dependents(source: Source, changed: pl.DataFrame) -> set[tuple[str, str, datetime]]:
+    """(width, place, start) of every bar that depends on the changed prices.
+
+    `changed` has location_id and interval_start (UTC).
+    """
+    found: set[tuple[str, str, datetime]] = set()
+    for width in widths_for(source.stream.resolution or timedelta(minutes=1)):
+        bars = changed.select("location_id", window("interval_start", width, source.stream.clock).alias("bar_start"))
+        found.update((width, place, start) for place, start in bars.unique().iter_rows())
+    return found
