@@ -1,4 +1,4 @@
-.PHONY: demo start start-normalization stop status logs clean test test-wide bench docs lock
+.PHONY: demo start start-normalization stop status logs clean test test-wide test-reliability bench docs lock
 
 demo:
 	@scripts/demo
@@ -18,6 +18,8 @@ test:
 	@scripts/test
 test-wide:
 	@scripts/test-wide
+test-reliability:
+	@scripts/test-reliability
 bench:
 	@scripts/bench
 docs:

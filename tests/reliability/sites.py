@@ -1,0 +1,36 @@
+"""The named places of the commit recipe, read out of the source, so that a new one cannot go untested."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "carbon254"
+
+
+@cache
+def points() -> dict[str, str]:
+    """Name → file, of every `reach("…")` in the package."""
+    found: dict[str, str] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach":
+                (name,) = node.args
+                assert isinstance(name, ast.Constant), f"{path}: a name is a plain text"
+                assert name.value not in found, f"{name.value} is there twice"
+                found[str(name.value)] = str(path.relative_to(PACKAGE))
+    return found
+
+
+LIGHT = ("raw.", "inbox.", "log.", "ledger.", "budget.")
+
+
+def light() -> list[str]:
+    """Points that a fork may die at: stores that start no threads."""
+    return [name for name in points() if name.startswith(LIGHT)]
+
+
+def heavy() -> list[str]:
+    """Points around the engines: normaliser, hot store, bars, lake, rebuild."""
+    return [name for name in points() if not name.startswith(LIGHT)]
