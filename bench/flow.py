@@ -54,8 +54,9 @@ def parse_and_normalise(topic: str, name: str, payloads: Sequence[bytes]) -> Non
             normalise(rows.frame, found.stream)
 
 
-def whole_flow(topic: str, name: str, payloads: Sequence[bytes], table: str, rows: int) -> dict[str, float]:
-    """Seconds to queryable with bars, and what the lake commit takes after it."""
+def whole_flow(shape: str, name: str, payloads: Sequence[bytes], rows: int) -> dict[str, float]:
+    """Seconds to queryable with bars, and what the lake commit takes after it; payloads come when they are over."""
+    topic, table, (_, span) = SHAPES[shape][0], TABLE[shape], PAYLOAD[shape]
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(workspace=Path(folder) / "ws")
         with open_node(settings, {}, ManualClock(shapes.START)) as node:
@@ -63,7 +64,8 @@ def whole_flow(topic: str, name: str, payloads: Sequence[bytes], table: str, row
             start = time.perf_counter()
             node.runner.start(("normalise", "project", "bars"))
             for number, data in enumerate(payloads):
-                node.pipeline.inbox.accept(Arrived(topic, data, f"{name}-{number}", shapes.START))
+                at = shapes.START + (number + 1) * span
+                node.pipeline.inbox.accept(Arrived(topic, data, f"{name}-{number}", at))
             while (
                 node.log.lag("bars", "rows.") or node.log.lag("project", "rows.") or node.log.lag("normalise", "raw.")
             ):
@@ -72,7 +74,8 @@ def whole_flow(topic: str, name: str, payloads: Sequence[bytes], table: str, row
             stored = node.hot.query(f"SELECT count() AS n FROM {table}")["n"][0].as_py()
             bars = node.hot.query("SELECT count() AS n FROM ohlc_bars WHERE width = '5m'")["n"][0].as_py()
             if stored != rows or node.runner.trouble:
-                raise SystemExit(f"stored {stored:,} of {rows:,} rows: {node.runner.trouble}")
+                held = node.hot.query("SELECT check_id, count() AS n FROM quarantine GROUP BY check_id").to_pylist()
+                raise SystemExit(f"stored {stored:,} of {rows:,} rows: {node.runner.trouble}; held: {held}")
             node.runner.stop()
             lake_s = timed(lambda: [None for _ in iter(lake, 0)])
             return {"flow_s": seconds, "lake_s": lake_s, "bars_5m": bars}
@@ -91,7 +94,7 @@ def main(shape: str, rows: int) -> dict[str, object]:
     payloads = list(cut(shape, rows))
     floor_s = best(lambda: [floor(data) for data in payloads])
     parse_s = best(lambda: parse_and_normalise(topic, name, payloads))
-    flow = whole_flow(topic, name, payloads, TABLE[shape], rows)
+    flow = whole_flow(shape, name, payloads, rows)
     return {
         "bench": f"flow {shape}",
         "rows": rows,

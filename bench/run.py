@@ -22,9 +22,11 @@ FULL = [
     ("latency.py", "10000", "30"),
     ("memory.py",),
     ("labels.py", "5000000"),
+    ("as_of.py", "3240000"),
+    ("quality.py", "3000000"),
     ("enrich.py",),
     ("units.py",),
-    ("quality.py", "3000000"),
+    ("gate.py",),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -33,9 +35,11 @@ QUICK = [
     ("latency.py", "10000", "5"),
     ("memory.py", "2000", "48"),
     ("labels.py", "1000000"),
+    ("as_of.py", "500000"),
+    ("quality.py", "1000000", "--without-ge"),
     ("enrich.py",),
     ("units.py",),
-    ("quality.py", "1000000", "--without-ge"),
+    ("gate.py", "2000"),
 ]
 
 

@@ -1,4 +1,7 @@
-"""Wire bytes in the providers' own shapes, made from a seed, so that every run reads the same bytes."""
+"""Wire bytes in the providers' own shapes, made from a seed, so that every run reads the same bytes.
+
+Prices obey the laws of their market, and no two payloads repeat each other, or the gate would rightly hold them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ START = datetime(2025, 7, 1, tzinfo=UTC)
 
 def spp_csv(rows: int, places: int, first: datetime = START) -> bytes:
     """RTBM prices by settlement location: five-minute intervals of `places` locations, oldest first."""
-    rng = np.random.default_rng(254)
+    rng = _seeded(first)
     interval = np.arange(rows) // places
     stamp = int(first.timestamp() * 1_000_000) + (interval + 1) * 300_000_000
     gmt = pl.Series(stamp).cast(pl.Datetime("us", "UTC"))
@@ -26,7 +29,7 @@ def spp_csv(rows: int, places: int, first: datetime = START) -> bytes:
             "Pnode": pl.Series([f"WRUN_PNODE_{i}_LA" for i in range(places)]).gather(place),
             "MLC": rng.normal(0, 1, rows).round(4),
             "MCC": rng.normal(0, 10, rows).round(4),
-            "MEC": rng.normal(30, 8, rows).round(4),
+            "MEC": rng.normal(30, 8, rows // places + 1).round(4)[interval],
         }
     ).with_columns((pl.col("MLC") + pl.col("MCC") + pl.col("MEC")).round(4).alias("LMP"))
     order = ["Interval", "GMTIntervalEnd", "Settlement Location", "Pnode", "LMP", "MLC", "MCC", "MEC"]
@@ -35,7 +38,7 @@ def spp_csv(rows: int, places: int, first: datetime = START) -> bytes:
 
 def ercot_json(rows: int, places: int, first: datetime = START) -> bytes:
     """Day-ahead settlement point prices as the public API prints them: positional arrays described by `fields`."""
-    rng = np.random.default_rng(254)
+    rng = _seeded(first)
     day0 = first.date()
     prices = rng.normal(35, 12, rows).round(2).tolist()
     data = []
@@ -56,6 +59,10 @@ def ercot_json(rows: int, places: int, first: datetime = START) -> bytes:
     report = {"reportName": "dam_stlmnt_pnt_prices", "reportEMIL": "NP4-190-CD"}
     meta = {"totalRecords": rows, "pageSize": rows, "totalPages": 1, "currentPage": 1, "query": {}}
     return orjson.dumps({"_meta": meta, "report": report, "fields": fields, "data": data})
+
+
+def _seeded(first: datetime) -> np.random.Generator:
+    return np.random.default_rng([254, int(first.timestamp())])
 
 
 def ticks_ndjson(rows: int, first: datetime = START, instruments: int = 50, sequence: int = 0) -> bytes:

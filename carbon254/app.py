@@ -6,27 +6,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
+from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
+from carbon254.engine.proof import Prover
+from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import Rebuilder
+from carbon254.engine.releasing import Releaser
+from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.seeding import seed_reference
+from carbon254.engine.withholding import Withholding
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Inbox
+from carbon254.model import Stream
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import LatestPrices
 from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.lake import Lake, open_lake
-from carbon254.stores.ledger import Ledger, open_ledger
+from carbon254.stores.ledger import Ledger, open_history, open_ledger
 from carbon254.stores.log import Log, open_log
+from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
@@ -51,8 +61,16 @@ class Node:
     lake: Lake
     cache: LatestPrices
     metrics: Metrics
+    quality: MetricStore
     pipeline: Pipeline
     runner: Runner
+
+    def notary(self) -> Notary:
+        """Gives receipts for answers, and verifies them."""
+        known = sources()
+        streams = {topic: source.stream for topic, source in known.items()}
+        codes = {topic: one.code for topic, one in known.items()}
+        return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall)
 
     def close(self) -> None:
         """Stop the consumers, close the stores, give the workspace up."""
@@ -60,6 +78,7 @@ class Node:
         self.hot.close()
         self.lake.close()
         self.ledger.close()
+        self.quality.close()
         self.reference.close()
         self.log.close()
         self.workspace.release()
@@ -78,6 +97,11 @@ def base_urls(settings: Settings) -> Mapping[str, str]:
     providers = {found.stream.provider.id for found in feeds().values()}
     root = settings.emulator_url.rstrip("/")
     return {provider: f"{root}/{provider}" for provider in providers} | settings.base_urls
+
+
+def streams() -> Mapping[str, Stream]:
+    """Every feed's card, by topic."""
+    return {topic: found.stream for topic, found in feeds().items()}
 
 
 def open_node(settings: Settings, secrets: Mapping[str, str], clock: Clock | None = None) -> Node:
@@ -108,7 +132,10 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
     cache, metrics, known = LatestPrices(), Metrics(), sources()
     seed_reference(reference, log, known.values(), clock.now())
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
-    barmaker = Barmaker(log, hot, known)
+    repair = Repair(log, hot, ledger, clock)
+    barmaker = Barmaker(log, hot, known, repair.repaired)
+    quality = open_metrics(settings.ledger_url or f"sqlite:///{workspace.path('quality.db')}")
+    days = DayJudge(hot, ledger, quality, known, clock)
     inbox = Inbox(raw, log, metrics)
     pipeline = Pipeline(
         log=log,
@@ -118,7 +145,9 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker),
+        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days)),
+        prover=Prover(log, hot, lake, ledger),
+        checks=FeedRunner(ledger, clock),
         housekeeper=Housekeeper(
             log,
             ledger,
@@ -127,7 +156,13 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
             workspace.size,
             timedelta(days=settings.log_retention_days),
             int(settings.disk_budget_gb * 1e9),
+            open_history(hot) if settings.ledger_history else None,
         ),
+        days=days,
+        releaser=Releaser(log, hot, ledger, normaliser, days),
+        reasker=Reasker(ledger, hot),
+        repair=repair,
     )
     runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled)
-    return Node(settings, workspace, clock, raw, log, ledger, reference, hot, lake, cache, metrics, pipeline, runner)
+    rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
+    return Node(settings, workspace, clock, *rooms, pipeline, runner)

@@ -25,6 +25,7 @@ Carbon254Error
     ├── UnknownPlace          no place of the market ever had this name
     ├── AmbiguousPlace        a name that several places have
     └── QueryRefused          SQL that is not one read-only statement, or one that failed
+        └── UnknownRung       no settlement rung of the market is called like this
 """
 
 from __future__ import annotations
@@ -132,3 +133,7 @@ class AmbiguousPlace(PermanentError):
 
 class QueryRefused(PermanentError):
     """SQL that is not one read-only statement, or that the engine refused."""
+
+
+class UnknownRung(QueryRefused):
+    """No settlement rung is called like this; the message lists the market's own."""

@@ -1,32 +1,44 @@
 """The flow on one screen, and the only place where feeds and stores meet.
 
 fetch → inbox: raw archive + raw.<topic>
-  → normalise   raw.<topic>  → rows.<topic>, letters       parse, normalise, known-at, enrich: one transaction
+  → normalise   raw.<topic>  → rows.<topic>, held.<topic>, letters
+                                                           parse, normalise, known-at, enrich, gate: one transaction
   → project     rows.<topic> → hot store, latest prices, ledger
   → bars        rows.<topic> → ohlc_bars                   after project
   → lake        rows.<topic> → Iceberg                     off the hot path
+  → audit       finished market days → verdicts
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import carbon254
 from carbon254.engine.barmaker import Barmaker
-from carbon254.engine.carrying import Source
+from carbon254.engine.code import code_version
+from carbon254.engine.dayjudge import DayJudge
+from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.placing import LISTS
 from carbon254.engine.projector import Projector
-from carbon254.engine.rebuilder import Progress, Rebuilder, Rebuilt
+from carbon254.engine.proof import Prover
+from carbon254.engine.quarantine import Release
+from carbon254.engine.reasking import Reasker
+from carbon254.engine.rebuilder import How, Progress, Rebuilder, Rebuilt
+from carbon254.engine.releasing import Released, Releaser
+from carbon254.engine.repair import Repair
+from carbon254.engine.source import Source
 from carbon254.errors import Carbon254Error, NotPublished
 from carbon254.feeds import Feed, Payload, Request, feed, feeds
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
+from carbon254.proof import Proof
+from carbon254.quality import read_rules
 from carbon254.stores.log import Letter, Log, Record
 
 
@@ -52,7 +64,13 @@ class Pipeline:
     barmaker: Barmaker
     lakekeeper: Lakekeeper
     rebuilder: Rebuilder
+    prover: Prover
+    checks: FeedRunner
     housekeeper: Housekeeper
+    days: DayJudge
+    releaser: Releaser
+    reasker: Reasker
+    repair: Repair
 
     def steps(self) -> dict[str, Callable[[], int]]:
         """The consumers by name, in the order of the flow."""
@@ -61,12 +79,14 @@ class Pipeline:
             "project": self.projector.step,
             "bars": self.barmaker.step,
             "lake": self.lakekeeper.step,
+            "audit": self.days.step,
             "housekeeping": self.housekeeper.step,
         }
 
     def fetch(self, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Fetched]:
         """Ask the provider for [start, end); see `fetch`."""
-        return fetch(self.fetcher, self.inbox, topic, start, end, locations)
+        asked = fetch(self.fetcher, self.inbox, topic, start, end, locations)
+        return self.checks.around(feed(topic).stream, start, end, asked, trouble_of)
 
     def reprocess(self, letters: Sequence[Letter], how: str) -> tuple[int, int]:
         """Parse the letters' payloads again with the present code; returns (letters resolved, letters still open)."""
@@ -107,10 +127,28 @@ class Pipeline:
         return len(letters), 0
 
     def replay(
-        self, topic: str, start: datetime, end: datetime, now: datetime, progress: Progress | None = None
+        self,
+        topic: str,
+        start: datetime,
+        end: datetime,
+        now: datetime,
+        progress: Progress | None = None,
+        how: How | None = None,
     ) -> Rebuilt:
         """Rebuild a span of a feed from raw bytes."""
-        return self.rebuilder.rebuild(sources()[topic], start, end, now, progress)
+        return self.rebuilder.rebuild(sources()[topic], start, end, now, progress, how)
+
+    def release(self, topic: str, day: date | None, ids: Sequence[str], decision: Release) -> Released:
+        """Let held rows go out by a person's decision, and carry them."""
+        done = self.releaser.release(sources()[topic], day, ids, decision)
+        for step in (self.projector.step, self.barmaker.step, self.lakekeeper.step):
+            while step():
+                pass
+        return done
+
+    def prove(self, topic: str, start: datetime, end: datetime) -> Proof:
+        """What the market days of a span were made of, and what they hold now."""
+        return self.prover.prove(sources()[topic], start, end)
 
     def _raw_record(self, letter: Letter) -> Record:
         topic = "raw." + letter.topic.removeprefix("dlq.")
@@ -118,6 +156,11 @@ class Pipeline:
             if record.topic == topic and record.headers["sha256"] == letter.payload:
                 return record
         raise Carbon254Error(f"the payload {letter.payload} of letter {letter.id} is not in the raw log")
+
+
+def trouble_of(fetched: Fetched) -> str:
+    """Why a request failed; empty where it did not."""
+    return fetched.error if fetched.state == "failed" else ""
 
 
 def fetch(
@@ -158,4 +201,6 @@ def _source(found: Feed) -> Source:
     def parse(name: str, data: bytes) -> Iterator[Rows]:
         return found.parse(Payload(data, name, found.stream))
 
-    return Source(found.stream, found.package, found.places(), parse, carbon254.__version__)
+    rules = read_rules(found.quality(), found.stream, f"{found.package.replace('.', '/')}/quality.yaml")
+    code = code_version(found.package)
+    return Source(found.stream, found.package, found.places(), parse, carbon254.__version__, code, rules)

@@ -23,7 +23,8 @@ class Poller:
 
     def __init__(self, pipeline: Pipeline, clock: Clock, topics: Iterable[str]) -> None:
         self._pipeline, self._clock = pipeline, clock
-        self._due: dict[str, datetime] = {topic: clock.now() for topic in topics}
+        # On the clock that never steps: a wall clock put back must not silence a feed.
+        self._due: dict[str, float] = {topic: clock.monotonic() for topic in topics}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="c254-poller", daemon=True)
 
@@ -38,9 +39,15 @@ class Poller:
             self._thread.join()
 
     def poll(self, topic: str) -> None:
-        """Ask one feed for its newest span. A failure is logged; the next round asks again."""
-        stream = feeds()[topic].stream
-        start, end = newest(stream, self._clock.now())
+        """Ask one feed for its newest span, and again for what is held or lacking. A failure is logged."""
+        stream, now = feeds()[topic].stream, self._clock.now()
+        self._ask(topic, *newest(stream, now))
+        # What is held or lacking may have been put right meanwhile: a few spans a round, each with growing waits.
+        for start, end in self._pipeline.reasker.spans(stream, now):
+            structlog.get_logger().debug("asking again", feed=topic, start=start.isoformat(), end=end.isoformat())
+            self._ask(topic, start, end)
+
+    def _ask(self, topic: str, start: datetime, end: datetime) -> None:
         try:
             for fetched in self._pipeline.fetch(topic, start, end):
                 if fetched.state == "failed":
@@ -50,14 +57,19 @@ class Poller:
         except Carbon254Error as error:
             structlog.get_logger().warning("fetch failed", feed=topic, error=str(error))
 
+    def turn(self) -> float:
+        """Ask the feed that is due longest, if one is; gives the seconds until the next is due."""
+        topic = min(self._due, key=lambda name: self._due[name])
+        wait = self._due[topic] - self._clock.monotonic()
+        if wait > 0:
+            return wait
+        self.poll(topic)
+        self._due[topic] = self._clock.monotonic() + cadence(feeds()[topic].stream).total_seconds()
+        return 0.0
+
     def _loop(self) -> None:
-        while not self._stop.is_set() and self._due:
-            topic = min(self._due, key=lambda name: self._due[name])
-            wait = (self._due[topic] - self._clock.now()).total_seconds()
-            if wait > 0 and self._stop.wait(wait):
-                return
-            self.poll(topic)
-            self._due[topic] = self._clock.now() + cadence(feeds()[topic].stream)
+        while self._due and not self._stop.wait(self.turn()):
+            pass
 
 
 def cadence(stream: Stream) -> timedelta:

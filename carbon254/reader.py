@@ -5,102 +5,55 @@ Where a node is running, it is asked over HTTP; else the workspace is opened her
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import httpx2 as httpx
-import polars as pl
 import pyarrow as pa
 
-from carbon254.api import queries
-from carbon254.calendars.zones import zone as zone_named
+from carbon254.api.notary import Verdict
 from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.model import Stream
+from carbon254.proof.receipt import Receipt, receipt_of
+from carbon254.vintages import Result, Vintages
 from carbon254.workspace import Workspace
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from carbon254.app import Node
 
 _QUERY_TIMEOUT_S = 120.0
+_JSON = {"Content-Type": "application/json"}
 
 
 class Engine(Protocol):
     """What can answer SQL."""
 
     def query(self, sql: str) -> pa.Table: ...
+    def answer(self, sql: str) -> tuple[pa.Table, Receipt]: ...
+    def verify(self, receipt: Receipt) -> Verdict: ...
     def close(self) -> None: ...
 
 
-class Result:
-    """An answer. Zero-copy to anything that reads the Arrow stream interface."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-
-    def to_arrow(self) -> pa.Table:
-        """As a pyarrow table; times are UTC."""
-        return self._table
-
-    def to_polars(self) -> pl.DataFrame:
-        """As a Polars frame; times are UTC."""
-        return pl.DataFrame(self._table)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """As a pandas frame; needs the `pandas` extra."""
-        return self._table.to_pandas()
-
-    def in_time_zone(self, zone: str) -> Result:
-        """The same instants told in `zone`."""
-        frame = self.to_polars()
-        timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
-        return Result(frame.with_columns(pl.col(name).dt.convert_time_zone(zone) for name in timed).to_arrow())
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(requested_schema)
-
-    def __len__(self) -> int:
-        return self._table.num_rows
-
-    def __repr__(self) -> str:
-        return repr(self.to_polars())
-
-
-class Reader:
+class Reader(Vintages):
     """Reads one workspace."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def sql(self, statement: str) -> Result:
-        """Run one read-only statement (ClickHouse dialect). Raises QueryRefused."""
-        return Result(self._engine.query(statement))
+    def sql(self, statement: str, *, receipt: bool = False) -> Result:
+        """Run one read-only statement (ClickHouse dialect), with a receipt if asked for. Raises QueryRefused."""
+        return Result(*self._engine.answer(statement)) if receipt else Result(self._engine.query(statement))
 
-    def lmp(
-        self,
-        market: str,
-        start: str | date | datetime,
-        end: str | date | datetime,
-        locations: str | Sequence[str] = (),
-        *,
-        run: str | None = None,
-        as_of: str | datetime | None = None,
-        strict: bool = False,
-        tz: str | None = None,
-    ) -> Result:
-        """Interval prices of [start, end) in USD/MWh, current or as known at `as_of`.
+    def verify(self, receipt: Receipt | str) -> Verdict:
+        """Derive a receipt's answer again (the receipt, or its JSON). Raises ReceiptChanged where it was edited."""
+        return self._engine.verify(receipt_of(receipt) if isinstance(receipt, str) else receipt)
 
-        Dates and naive times are read in `tz`, which is UTC unless given, and the answer is told in it. Locations are
-        the provider's names or ids. `strict` leaves out rows whose known_at was assumed.
-        """
-        zone = tz or "UTC"
-        wanted = [locations] if isinstance(locations, str) else list(locations)
-        known = instant(as_of, zone) if as_of is not None else None
-        statement = queries.prices(market, instant(start, zone), instant(end, zone), wanted, run, known, strict)
-        found = self.sql(statement)
-        return found.in_time_zone(zone) if tz else found
+    def streams(self) -> Mapping[str, Stream]:
+        """The feeds' cards, by topic."""
+        from carbon254.app import streams
+
+        return streams()
 
     def close(self) -> None:
         """Give the workspace up, if it was opened here."""
@@ -126,6 +79,20 @@ class RemoteEngine:
         with pa.ipc.open_stream(answer.content) as stream:
             return stream.read_all()
 
+    def answer(self, sql: str) -> tuple[pa.Table, Receipt]:
+        answer = self._client.post("/v1/sql", json={"sql": sql, "format": "arrow", "receipt": True})
+        if answer.status_code != httpx.codes.OK:
+            raise QueryRefused(answer.json().get("detail", answer.text))
+        with pa.ipc.open_stream(answer.content) as stream:
+            return stream.read_all(), receipt_of(answer.headers["X-Receipt"])
+
+    def verify(self, receipt: Receipt) -> Verdict:
+        answer = self._client.post("/v1/receipts/verify", content=receipt.to_json(), headers=_JSON)
+        if answer.status_code != httpx.codes.OK:
+            raise QueryRefused(answer.json().get("detail", answer.text))
+        found = answer.json()
+        return Verdict(found["equal"], tuple(found["differs"]), tuple(found["notes"]), found["rows"])
+
     def close(self) -> None:
         self._client.close()
 
@@ -134,10 +101,16 @@ class LocalEngine:
     """A workspace opened in this process."""
 
     def __init__(self, node: Node) -> None:
-        self._node = node
+        self._node, self._notary = node, node.notary()
 
     def query(self, sql: str) -> pa.Table:
         return self._node.hot.query(sql)
+
+    def answer(self, sql: str) -> tuple[pa.Table, Receipt]:
+        return self._notary.answer(sql)
+
+    def verify(self, receipt: Receipt) -> Verdict:
+        return self._notary.verify(receipt)
 
     def close(self) -> None:
         self._node.close()
@@ -157,12 +130,3 @@ def open_reader(workspace: str | Path) -> Reader:
     from carbon254.settings import load_settings
 
     return Reader(LocalEngine(open_node(load_settings(workspace=folder.root), secrets={})))
-
-
-def instant(value: str | date | datetime, zone: str = "UTC") -> datetime:
-    """An instant from a datetime, a date (its midnight) or ISO text; naive values are told in `zone`; `now` is now."""
-    if isinstance(value, str):
-        value = datetime.now(UTC) if value == "now" else datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    return (value.replace(tzinfo=zone_named(zone)) if value.tzinfo is None else value).astimezone(UTC)

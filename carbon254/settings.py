@@ -6,7 +6,7 @@ The eight `DATA_PROC_…` names that deployments around us already use are accep
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         "",
         validation_alias=_also("ledger_url", "DATA_PROC_POSTGRES_DSN"),
         description="Ledger database: empty for SQLite in the workspace, or an SQLAlchemy URL",
+    )
+    ledger_history: Literal["", "clickhouse"] = Field(
+        "", description="`clickhouse` also keeps the ledger's history and audit trail in the hot store's engine"
     )
     reference_url: str = Field(
         "",

@@ -42,6 +42,7 @@ class Metrics:
         self.rejected = Counter(
             "c254_rows_rejected_total", "Rows and payloads sent to dead letters", feed, registry=new
         )
+        self.held = Counter("c254_rows_held_total", "Rows that a quality check held back", feed, registry=new)
         self.stored = Counter("c254_rows_stored_total", "Rows inserted into the hot store", ["dataset"], registry=new)
         self.lag = Gauge("c254_log_lag_records", "Records a consumer has yet to carry", ["consumer"], registry=new)
         self.visible = Histogram(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from carbon254.errors import WorkspaceError
+from carbon254.lasting import make_folder, sync_folder
 
 FORMAT = 1
 
@@ -51,10 +52,11 @@ class Workspace:
                     "Open it with the version that wrote it, or take another folder"
                 )
             return
-        if self.root.exists() and any(self.root.iterdir()):
+        left = {marker.with_suffix(".tmp").name}
+        if self.root.exists() and any(path.name not in left for path in self.root.iterdir()):
             raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
-        self.root.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps({"format": FORMAT}) + "\n", "utf-8")
+        make_folder(self.root)
+        _write(marker, json.dumps({"format": FORMAT}) + "\n")
 
     def claim(self) -> None:
         """Own the workspace. Raises WorkspaceError naming the owner where another process has it."""
@@ -107,3 +109,14 @@ class Workspace:
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+
+
+def _write(target: Path, text: str) -> None:
+    """A file that is whole, whenever the power is cut: a marker without its words would lock everybody out."""
+    fresh = target.with_suffix(".tmp")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(target)
+    sync_folder(target.parent)

@@ -4,44 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from carbon254.errors import WorkspaceError
+import typer
+
+from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.feeds import feeds
-from carbon254.stores.ledger import Ledger, open_ledger
+from carbon254.stores.ledger import (
+    Completeness,
+    Entry,
+    Ledger,
+    LedgerStore,
+    NotOffered,
+    completeness,
+    open_history,
+    open_ledger,
+)
 from carbon254.stores.log import Log, open_log
 from carbon254.workspace import Workspace
 
 from .beside import CONSUMERS
-from .console import out, settings_of, show, stamp
+from .console import out, settings_of, stamp, tell
+
+BACKENDS = ("sqlite", "postgres", "clickhouse")
+_LAST = 10
 
 
 @contextmanager
-def books(workspace: Path) -> Iterator[tuple[Ledger, Log]]:
-    """The ledger and the log of a workspace. Raises WorkspaceError where there is none."""
+def books(workspace: Path, backend: str = "") -> Iterator[tuple[LedgerStore, Log]]:
+    """The ledger and the log of a workspace; the ledger on another backend where one is named.
+
+    Raises WorkspaceError where there is no workspace, SettingsError where the backend has no address.
+    """
     folder = Workspace(workspace)
     if not folder.path("log.db").exists():
         raise WorkspaceError(f"there is no workspace at {folder.root}; make one with: c254 demo")
-    ledger = open_ledger(settings_of(workspace).ledger_url or f"sqlite:///{folder.path('ledger.db')}")
-    log = open_log(folder.path("log.db"))
+    with _ledger(folder, backend) as ledger:
+        log = open_log(folder.path("log.db"))
+        try:
+            yield ledger, log
+        finally:
+            log.close()
+
+
+@contextmanager
+def _ledger(folder: Workspace, backend: str) -> Iterator[LedgerStore]:
+    settings = settings_of(folder.root)
+    if backend and backend not in BACKENDS:
+        raise typer.BadParameter(f"--backend is {', '.join(BACKENDS)}")
+    if backend == "clickhouse":
+        from carbon254.stores.hot import open_hot
+
+        hot = open_hot(settings.hot_url or f"chdb://{folder.path('hot')}")
+        try:
+            yield open_history(hot)
+        finally:
+            hot.close()
+        return
+    url = settings.ledger_url
+    if backend == "postgres" and not url.startswith("postgres"):
+        raise SettingsError("--backend postgres needs an address: set C254_LEDGER_URL=postgresql://user@host/database")
+    if backend == "sqlite" or not url:
+        url = f"sqlite:///{folder.path('ledger.db')}"
+    ledger = open_ledger(url)
     try:
-        yield ledger, log
+        yield ledger
     finally:
         ledger.close()
-        log.close()
 
 
-def entries(workspace: Path, feed: str, partition: str, state: str, limit: int) -> None:
+def entries(
+    workspace: Path, feed: str, partition: str, state: str, limit: int, backend: str = "", as_json: bool = False
+) -> None:
     """Rows of the ledger."""
-    with books(workspace) as (ledger, _):
+    with books(workspace, backend) as (ledger, _):
         found = ledger.entries(feed or None, partition or None, state or None, limit)
     rows = [(e.feed, e.partition, e.state, e.build, e.payloads, e.rows, e.watermark, e.error) for e in found]
-    show(("feed", "partition", "state", "build", "payloads", "rows", "watermark", "error"), rows)
+    tell(("feed", "partition", "state", "build", "payloads", "rows", "watermark", "error"), rows, as_json)
 
 
-def standing(workspace: Path, feed: str) -> None:
-    """Totals of every feed, and of one feed also its last partitions."""
-    with books(workspace) as (ledger, log):
+def standing(workspace: Path, feed: str, backend: str = "", as_json: bool = False) -> None:
+    """Totals of every feed; of one feed its last partitions, with what was due against what came."""
+    with books(workspace, backend) as (ledger, log):
         totals = ledger.totals()
         names = [feed] if feed else [name for name in sorted(feeds()) if name in totals or _open(log, name)]
         rows = []
@@ -49,19 +94,69 @@ def standing(workspace: Path, feed: str) -> None:
             payloads, count, mark = totals.get(name, (0, 0, None))
             rows.append((name, payloads, count, mark, _open(log, name)))
         lags = {name: log.lag(name, prefix) for name, prefix in CONSUMERS.items()}
-    show(("feed", "batches", "rows", "watermark", "open letters"), rows)
+        last = [(entry, complete(ledger, entry, datetime.now(UTC))) for entry in ledger.entries(feed, limit=_LAST)]
+    if feed and as_json:
+        _partitions(last, as_json)
+        return
+    tell(("feed", "batches", "rows", "watermark", "open letters"), rows, as_json)
+    if as_json:
+        return
     out.print("to carry: " + ", ".join(f"{name} {lag:,}" for name, lag in lags.items()), highlight=False)
     if feed:
-        entries(workspace, feed, "", "", 10)
+        _partitions(last, as_json)
 
 
-def newest(workspace: Path, feed: str, partition: str) -> None:
+def _partitions(last: list[tuple[Entry, Completeness | None]], as_json: bool) -> None:
+    rows = []
+    for entry, found in last:
+        told = (None,) * 5 if found is None else (
+            found.expected, found.due, found.received, found.places, _percent(found.share)
+        )  # fmt: skip
+        state = (entry.partition, entry.state, entry.build, entry.payloads, entry.rows, entry.watermark)
+        rows.append((*state, *told, entry.error))
+    columns = (
+        "partition", "state", "build", "payloads", "rows", "watermark",
+        "intervals", "due", "received", "places", "complete", "error",
+    )  # fmt: skip
+    tell(columns, rows, as_json)
+
+
+def complete(ledger: LedgerStore, entry: Entry, at: datetime) -> Completeness | None:
+    """Expected against received of an entry; None where the feed has no intervals or the backend keeps none."""
+    try:
+        ledger.capability.require("cells")
+    except NotOffered:
+        return None
+    assert isinstance(ledger, Ledger)
+    cells = ledger.cells(entry.feed, entry.partition)
+    return completeness(feeds()[entry.feed].stream, entry.partition, at, cells, ledger.places(cells))
+
+
+def newest(workspace: Path, feed: str, partition: str, backend: str = "", as_json: bool = False) -> None:
     """The watermark of a feed or one of its partitions."""
-    with books(workspace) as (ledger, _):
+    with books(workspace, backend) as (ledger, _):
         mark = ledger.watermark(feed, partition or None)
     if mark is None:
         raise WorkspaceError(f"nothing of {feed} has been received{f' for {partition}' if partition else ''} yet")
-    out.print(stamp(mark), highlight=False)
+    if as_json:
+        out.print_json(data={"feed": feed, "partition": partition or None, "watermark": stamp(mark)})
+    else:
+        out.print(stamp(mark), highlight=False)
+
+
+def trail(workspace: Path, feed: str, partition: str, limit: int, backend: str = "", as_json: bool = False) -> None:
+    """Changes of state of one partition, and acts; newest first."""
+    with books(workspace, backend) as (ledger, _):
+        acts = ledger.trail(feed, partition or None, limit)
+        changes = ledger.history(feed, partition) if partition else []
+    lines = [(at, "c254", state, feed, partition, note) for state, at, note in changes]
+    lines += [(act.at, act.who, act.what, act.feed, act.partition, act.why) for act in acts]
+    ordered = sorted(lines, key=lambda line: line[0], reverse=True)[:limit]
+    tell(("when", "who", "what", "feed", "partition", "why"), ordered, as_json)
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.2f} %"
 
 
 def _open(log: Log, feed: str) -> int:

@@ -126,6 +126,18 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "")
     out.print(table)
 
 
+def tell(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
+    """A table, or the same as a JSON list of objects."""
+    if not as_json:
+        show(columns, rows)
+        return
+    names = [name.replace(" ", "_") for name in columns]
+    plain_rows = [
+        dict(zip(names, (stamp(v) if isinstance(v, datetime) else v for v in row), strict=True)) for row in rows
+    ]
+    out.print_json(data=plain_rows)
+
+
 def cell(value: Any) -> str:
     """A value as people read it."""
     if value is None:

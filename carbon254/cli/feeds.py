@@ -17,14 +17,10 @@ from .console import (
     House,
     Workspace,
     Zone,
-    existing,
     fail,
-    market_day,
     moment,
     plain,
-    progress,
-    say,
-    show,
+    tell,
 )
 
 app = typer.Typer(
@@ -32,9 +28,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="Feeds: list, run, parse, status, replay, watermark.",
+    help="Feeds: list, run, parse, status, history, replay, watermark.",
 )
 FeedId = Annotated[str, typer.Option("--feed", help="Topic of the feed, like `iso.rt.lmp.caiso`.")]
+Backend = Annotated[
+    str,
+    typer.Option("--backend", help="Ledger to ask: sqlite, postgres or clickhouse; the settings' own if not given."),
+]
 Partition = Annotated[str, typer.Option("--partition", help="Market day, like 2025-07-01.")]
 
 
@@ -43,8 +43,10 @@ def list_feeds(
     feed: FeedId = "",
     partition: Partition = "",
     state: Annotated[str, typer.Option(help="pending, running, completed, failed or replaying.")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many rows of the ledger.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many rows of the ledger.", min=1)] = 100,
+    backend: Backend = "",
     workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
 ) -> None:
     """What feeds there are; with a partition or state, what the ledger says of them.
 
@@ -52,10 +54,10 @@ def list_feeds(
     """
     from carbon254.feeds import feeds
 
-    if partition or state:
+    if partition or state or backend:
         from .books import entries
 
-        entries(workspace, feed, partition, state, limit)
+        entries(workspace, feed, partition, state, limit, backend, as_json)
         return
     rows = []
     for topic, found in sorted(feeds().items()):
@@ -66,7 +68,7 @@ def list_feeds(
         key = "none" if access.kind == "none" else " + ".join(access.env)
         minutes = f"{int(stream.resolution.total_seconds() // 60)} min"
         rows.append((topic, stream.title, stream.market_run, minutes, stream.dataset, key))
-    show(("feed", "what", "run", "interval", "dataset", "key"), rows)
+    tell(("feed", "what", "run", "interval", "dataset", "key"), rows[:limit], as_json)
 
 
 @app.command()
@@ -117,6 +119,7 @@ def run(
         list[Path] | None, typer.Option(help="Take these files instead of fetching.", exists=True, dir_okay=False)
     ] = None,
     location: Annotated[list[str] | None, typer.Option(help="Only these places, where the provider can.")] = None,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Ask for answers again that did not change since.")] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
     emulator_url: EmulatorUrl = "",
     as_json: AsJson = False,
@@ -135,6 +138,7 @@ def run(
     if not file and not start:
         raise typer.BadParameter("name a span with --from and --to, or files with --file")
     with opened(workspace, emulator_url) as desk:
+        desk.fetcher.afresh = afresh
         if file:
             result = from_files(desk, feed, file)
         else:
@@ -150,8 +154,10 @@ def run(
 
 
 @app.command()
-def status(feed: FeedId = "", workspace: Workspace = DEFAULT_WORKSPACE) -> None:
-    """How a feed stands: watermark, rows, open dead letters, and its last partitions.
+def status(
+    feed: FeedId = "", backend: Backend = "", workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
+) -> None:
+    """How a feed stands: watermark, rows, open dead letters, and its last partitions with expected against received.
 
     Example: `c254 feeds status --feed iso.rt.lmp.spp`
     """
@@ -159,11 +165,17 @@ def status(feed: FeedId = "", workspace: Workspace = DEFAULT_WORKSPACE) -> None:
 
     from .books import standing
 
-    standing(workspace, find(feed).topic if feed else "")
+    standing(workspace, find(feed).topic if feed else "", backend, as_json)
 
 
 @app.command()
-def watermark(feed: FeedId, partition: Partition = "", workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def watermark(
+    feed: FeedId,
+    partition: Partition = "",
+    backend: Backend = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
     """The end of the newest interval received, in UTC.
 
     Example: `c254 feeds watermark --feed iso.rt.lmp.spp --partition 2025-07-01`
@@ -172,7 +184,27 @@ def watermark(feed: FeedId, partition: Partition = "", workspace: Workspace = DE
 
     from .books import newest
 
-    newest(workspace, find(feed).topic, partition)
+    newest(workspace, find(feed).topic, partition, backend, as_json)
+
+
+@app.command()
+def history(
+    feed: FeedId,
+    partition: Partition = "",
+    limit: Annotated[int, typer.Option(help="At most so many acts.")] = 100,
+    backend: Backend = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """What a feed or one of its partitions went through: changes of state, and who did what, when and why.
+
+    Example: `c254 feeds history --feed iso.rt.lmp.spp --partition 2025-07-01`
+    """
+    from carbon254.feeds import feed as find
+
+    from .books import trail
+
+    trail(workspace, find(feed).topic, partition, limit, backend, as_json)
 
 
 @app.command()
@@ -183,34 +215,40 @@ def replay(
     partition: Partition = "",
     arrived_from: Annotated[str, typer.Option(help="Instead: what arrived from then.")] = "",
     arrived_to: Annotated[str, typer.Option(help="… to then, not included.")] = "now",
+    prove: Annotated[bool, typer.Option("--prove", help="Print a Merkle root before and after.")] = False,
+    workers: Annotated[int, typer.Option(help="Payloads read at a time; the result is the same.", min=1, max=64)] = 1,
+    why: Annotated[str, typer.Option(help="The reason, for the audit trail.")] = "",
     workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
 ) -> None:
     """Rebuild partitions from raw bytes, with the network off. Never appends: rebuilt rows replace the old.
 
-    Example: `c254 feeds replay --feed iso.rt.lmp.caiso --from 2025-07-01T00:00Z --to now`
+    With --prove the root is over (payload hashes, code version, hash of the rows) of each partition, before and after;
+    exit 1 if a partition came out otherwise than it stood, which is named. Raw payloads that are missing are named, and
+    nothing is changed. Example: `c254 feeds replay --feed iso.rt.lmp.caiso --from 2025-07-01T00:00Z --to now --prove`
     """
-    from carbon254.calendars import market_day_span
     from carbon254.feeds import feed as find
 
-    from .console import secrets, settings_of
+    from .replaying import Asked, replayed
 
-    clock = find(feed).stream.clock
     if not (start or partition or arrived_from):
         raise typer.BadParameter("name what to rebuild with --from, --partition or --arrived-from")
-    from carbon254.app import open_node
+    asked = Asked(find(feed).topic, start, end, partition, arrived_from, arrived_to, prove, workers, why)
+    if not replayed(workspace, asked, as_json):
+        raise typer.Exit(1)
 
-    with open_node(settings_of(existing(workspace)), secrets()) as node, progress(f"replaying {feed}") as advance:
-        if partition:
-            low, high = market_day_span(market_day(partition), clock)
-        elif arrived_from:
-            span = node.pipeline.rebuilder.arrived(feed, moment(arrived_from, clock), moment(arrived_to, clock))
-            if span is None:
-                return say("nothing of this feed arrived then; nothing was rebuilt")
-            low, high = span[0], span[1] + timedelta(microseconds=1)
-        else:
-            low, high = moment(start, clock), moment(end, clock)
-        node.runner.drain()
-        done = node.pipeline.replay(feed, low, high, node.clock.now(), advance)
-    days = f"{done.partitions[0]} … {done.partitions[-1]}" if done.partitions else "none"
-    say(f"rebuilt {done.rows:,} rows of {feed} from {done.payloads:,} payloads; market days: {days}")
-    return None
+
+@app.command()
+def lineage(
+    feed: Annotated[str, typer.Argument(help="The feed.")],
+    day: Annotated[str, typer.Argument(help="The market day, like 2025-07-01.")],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """What a market day was made of and what was made of it: payloads, rows, bars, and the repairs it has seen.
+
+    Example: `c254 feeds lineage iso.rt.lmp.spp 2025-07-01`
+    """
+    from .lineage import told
+
+    told(workspace, feed, day, as_json)

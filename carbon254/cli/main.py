@@ -8,7 +8,23 @@ import typer
 
 from carbon254 import __version__
 
-from . import calendar, demo, dlq, doctor, feeds, generate, node, places, quality, sql, trading, units
+from . import (
+    calendar,
+    demo,
+    dlq,
+    doctor,
+    feeds,
+    generate,
+    holding,
+    node,
+    places,
+    proving,
+    quality,
+    sql,
+    trading,
+    units,
+    vintages,
+)
 from .console import House
 
 app = typer.Typer(
@@ -21,8 +37,10 @@ app = typer.Typer(
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(calendar.app, name="calendar")
-app.add_typer(places.app, name="places")
 app.add_typer(quality.app, name="quality")
+quality.app.command()(holding.held)
+quality.app.command()(holding.release)
+app.add_typer(places.app, name="places")
 for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
     calendar.app.command()(answer)
 app.command("up")(node.up)
@@ -31,7 +49,9 @@ app.command("status")(node.status)
 app.command("logs")(node.logs)
 app.command("demo")(demo.demo)
 app.command("sql")(sql.sql)
-app.command("verify")(sql.verify)
+app.command("prices")(vintages.prices)
+app.command("ladder")(vintages.ladder)
+app.command("verify")(proving.verify)
 app.command("generate")(generate.generate)
 app.command("emulator")(generate.emulator)
 app.command("doctor")(doctor.doctor)

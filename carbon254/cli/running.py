@@ -16,10 +16,13 @@ import typer
 
 from carbon254.app import Node, base_urls, open_node
 from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.engine.feedrun import FeedRunner
+from carbon254.feeds import feed as find
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
-from carbon254.pipeline import fetch
+from carbon254.pipeline import fetch, trouble_of
+from carbon254.stores.ledger import open_ledger
 from carbon254.stores.log import Log, open_log
 from carbon254.stores.raw import open_raw
 from carbon254.telemetry import Metrics
@@ -40,6 +43,7 @@ class Result:
     failed: int = 0
     rows: int = 0
     rejected: int = 0
+    held: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -53,6 +57,7 @@ class Desk:
     fetcher: Fetcher
     clock: Clock
     node: Node | None
+    checks: FeedRunner
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def carry(self) -> None:
@@ -74,14 +79,18 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     folder = Workspace(workspace)
     if folder.running() is None:
         with open_node(settings, secrets()) as node:
-            yield Desk(folder, node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node)
+            pipeline = node.pipeline
+            yield Desk(folder, node.log, pipeline.inbox, pipeline.fetcher, node.clock, node, pipeline.checks)
         return
     clock = ServerClock() if settings.emulator_url else SystemClock()
     log = open_log(folder.path("log.db"))
+    ledger = open_ledger(settings.ledger_url or f"sqlite:///{folder.path('ledger.db')}")
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
-        yield Desk(folder, log, Inbox(open_raw(folder.path("raw")), log, Metrics()), fetcher, clock, None)
+        inbox = Inbox(open_raw(folder.path("raw")), log, Metrics())
+        yield Desk(folder, log, inbox, fetcher, clock, None, FeedRunner(ledger, clock))
     finally:
+        ledger.close()
         log.close()
 
 
@@ -101,7 +110,9 @@ def from_provider(desk: Desk, feed: str, start: datetime, end: datetime, locatio
     """Ask the provider for [start, end)."""
     result, desk.before[feed] = Result(feed), desk.counts(feed)
     with progress(feed) as advance:
-        for done, fetched in enumerate(fetch(desk.fetcher, desk.inbox, feed, start, end, locations), start=1):
+        asked = fetch(desk.fetcher, desk.inbox, feed, start, end, locations)
+        checked = desk.checks.around(find(feed).stream, start, end, asked, trouble_of)
+        for done, fetched in enumerate(checked, start=1):
             setattr(result, fetched.state, getattr(result, fetched.state) + 1)
             if fetched.state == "failed":
                 result.errors.append(fetched.error)
@@ -113,6 +124,8 @@ def settle(desk: Desk, result: Result) -> Result:
     """Count the rows and letters that came of it."""
     after, letters = desk.before[result.feed]
     result.rows = sum(record.headers["rows"] for record in desk.log.scan(f"rows.{result.feed}", after))
+    held = desk.log.scan(f"held.{result.feed}", after)
+    result.held = sum(record.headers["rows"] for record in held if not (record.key or "").startswith("resolved-"))
     result.rejected = desk.log.count_letters(f"dlq.{result.feed}") - letters
     return result
 
@@ -130,3 +143,5 @@ def report(desk: Desk, results: Sequence[Result], as_json: bool) -> None:
             complain(f"{result.feed}: {error}")
         if result.rejected:
             say(f"see why: c254 dlq list --feed {result.feed}")
+        if result.held:
+            say(f"{result.held:,} rows are held back by quality checks: c254 quality held --feed {result.feed}")

@@ -42,7 +42,9 @@ class Plan:
 
 def seed_workspace(node: Node, emulator: Emulator, plan: Plan) -> tuple[list[Result], Desk]:
     """Bring the plan's data through the whole flow; returns what each feed came to."""
-    desk = Desk(node.workspace, node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node)
+    desk = Desk(
+        node.workspace, node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node, node.pipeline.checks
+    )
     spans = list(_spans(plan))
     results: dict[str, Result] = {}
     with progress("feeds", len(spans)) as advance:

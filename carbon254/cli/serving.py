@@ -51,6 +51,7 @@ class Served:
             metrics=node.metrics,
             streams={topic: found.stream for topic, found in feeds().items()},
             ready=lambda: node.runner.trouble,
+            notary=node.notary(),
         )
         app = create_app(self._rooms)
         portal.mount(app)

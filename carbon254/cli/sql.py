@@ -1,15 +1,14 @@
-"""`c254 sql` and `c254 verify`."""
+"""`c254 sql`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, Zone, complain, fail, out, say, show, zone_of
+from .console import DEFAULT_WORKSPACE, Workspace, Zone, say, show, zone_of
 
 
 def sql(
@@ -19,6 +18,9 @@ def sql(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, csv, json (one object a line) or arrow.")] = "table",
     tz: Zone = "UTC",
+    receipt: Annotated[
+        Path | None, typer.Option(help="Write a receipt that `c254 verify --receipt` proves later.", dir_okay=False)
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Ask the workspace in SQL (ClickHouse dialect): through its running node, or by opening it.
@@ -34,7 +36,11 @@ def sql(
     if not statement.strip():
         raise typer.BadParameter("there is no statement; write it behind the command, or name a file with --file")
     with carbon254.open(workspace) as reader:
-        found = reader.sql(statement).to_polars()
+        answer = reader.sql(statement, receipt=receipt is not None)
+    if receipt is not None and answer.receipt is not None:
+        receipt.write_text(answer.receipt.to_json(), "utf-8")
+        say(f"receipt: {receipt} ({answer.receipt.rows.count:,} rows, known at {answer.receipt.known_at})")
+    found = answer.to_polars()
     if form == "table":
         from .printing import told_in
 
@@ -49,46 +55,3 @@ def sql(
         printer.close()
     else:
         raise typer.BadParameter("--format is table, csv, json or arrow")
-
-
-def verify(
-    hashes: Annotated[
-        bool, typer.Option("--hash", help="Canonical hash of each table, whatever the order of arrival.")
-    ] = False,
-    workspace: Workspace = DEFAULT_WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
-    """Check every stored byte against its checksum; with --hash print the tables' canonical hashes.
-
-    Two workspaces that saw the same arrivals have the same hashes; batch ids do not count. Needs the workspace to
-    itself. Example: `c254 verify --hash`
-    """
-    from carbon254.app import open_node
-    from carbon254.errors import CorruptPayload
-    from carbon254.model import catalogue
-
-    from .console import existing, progress, secrets, settings_of
-
-    with open_node(settings_of(existing(workspace)), secrets()) as node:
-        node.runner.drain()
-        if hashes:
-            rows = [(name, node.hot.count(name), node.hot.hash(name)) for name in catalogue()]
-            if as_json:
-                typer.echo(json.dumps({name: {"rows": count, "hash": digest} for name, count, digest in rows}))
-            else:
-                show(("table", "rows", "hash"), rows)
-            return
-        problems = node.log.check()
-        ids = list(node.raw.ids())
-        with progress("payloads", len(ids)) as advance:
-            for done, sha256 in enumerate(ids, start=1):
-                try:
-                    node.raw.get(sha256)
-                except CorruptPayload as error:
-                    problems.append(str(error))
-                advance(done)
-    for problem in problems:
-        complain(problem)
-    if problems:
-        fail(f"{len(problems)} problems")
-    out.print(f"{len(ids):,} payloads and the log are sound", highlight=False)

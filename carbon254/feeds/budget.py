@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import apsw
 
 from carbon254.errors import TransientError
+from carbon254.faults import reach
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (host TEXT PRIMARY KEY, next_at REAL NOT NULL) WITHOUT ROWID;
@@ -23,6 +24,8 @@ CREATE TABLE IF NOT EXISTS breakers (host TEXT PRIMARY KEY, failures INTEGER NOT
 """
 _BUSY_MS = 30_000
 _AGAIN_S = 0.01
+# No queue or pause reaches farther: what lies beyond was noted by a clock that has been put back since.
+_FARTHEST_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ class FileBudget:
         """
         taken = self._run(
             "INSERT INTO buckets VALUES (?1, ?2 + ?3) ON CONFLICT (host) DO UPDATE "
-            "SET next_at = max(next_at, ?2) + ?3 RETURNING next_at",
-            (host, now_s - (burst - 1) * min_interval_s, min_interval_s),
+            "SET next_at = max(min(next_at, ?4), ?2) + ?3 RETURNING next_at",
+            (host, now_s - (burst - 1) * min_interval_s, min_interval_s, now_s + _FARTHEST_S),
         )
         return max(0.0, taken[0][0] - min_interval_s - now_s)
 
@@ -114,6 +117,7 @@ class FileBudget:
         """The rows of one statement. Raises TransientError where another process keeps the file to itself."""
         with self._lock:
             try:
+                reach("budget.asking")
                 return self._db.execute(statement, values).fetchall()
             except (apsw.BusyError, apsw.LockedError) as error:
                 raise _kept(self._path) from error

@@ -75,6 +75,8 @@ class Fetcher:
         self._base_urls, self._secrets, self._clock, self._budget = base_urls, secrets, clock, budget
         self._attempts, self._wait_initial_s = attempts, wait_initial_s
         self._rng = rng or random.Random()
+        # Set it to be sent whole answers again, also those that did not change since.
+        self.afresh = False
         self._mask = Mask()
         logging.getLogger(httpx.__name__).addFilter(self._mask)
         self._client = httpx.Client(
@@ -193,7 +195,8 @@ class Fetcher:
         credentials = [self._secrets.get(name, "") for name in access.env]
         if access.kind != "none" and not all(credentials) and provider.id not in self._base_urls:
             raise FetchFailed(f"{provider.name} needs a key. {_key_advice(provider)}")
-        headers, known = dict(provider.headers), self._budget.validators(str(url))
+        headers = dict(provider.headers)
+        known = Validators() if self.afresh else self._budget.validators(str(url))
         headers |= {"If-None-Match": known.etag} if known.etag else {}
         headers |= {"If-Modified-Since": known.modified} if known.modified else {}
         call = with_credentials(Call(url, headers), access, credentials)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from carbon254.errors import PayloadRefused, WorkspaceError
+from carbon254.faults import reach
 from carbon254.stores.log import Log, NewRecord
 from carbon254.stores.raw import Provenance, RawArchive
 from carbon254.telemetry import Metrics
@@ -49,6 +50,7 @@ class Inbox:
         if self.full:
             raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
         reference = self._raw.put(arrived.data, _provenance(arrived))
+        reach("inbox.archived")
         content = content_digest(arrived.name, arrived.data)
         subject = arrived.subject or arrived.name or content
         with self._log.transaction() as txn:
@@ -67,6 +69,8 @@ class Inbox:
             txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
             txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
             txn.put_state(f"content:{arrived.topic}", content, b"1")
+            reach("inbox.noted")
+        reach("inbox.accepted")
         self._metrics.payloads.labels(arrived.topic).inc()
         return reference.sha256, True
 

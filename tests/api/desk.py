@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from carbon254.api.notary import Notary
 from carbon254.api.rooms import Rooms
 from carbon254.clock import Clock
 from carbon254.ingest import Inbox
@@ -123,7 +124,8 @@ def open_rooms(folder: Path, clock: Clock, hot: HotStore) -> Iterator[Rooms]:
     metrics = Metrics()
     inbox = Inbox(open_raw(folder / "raw"), log, metrics)
     trouble: dict[str, str] = {}
-    rooms = Rooms(hot, LatestPrices(), log, ledger, inbox, clock, metrics, streams(), lambda: trouble)
+    notary = Notary(hot, log, streams(), {}, clock, lambda _: None)
+    rooms = Rooms(hot, LatestPrices(), log, ledger, inbox, clock, metrics, streams(), lambda: trouble, notary)
     try:
         yield rooms
     finally:

@@ -82,6 +82,6 @@ def spp_file(path: Path, bad: dict[int, str] | None = None) -> Path:
     lines = ["Interval,GMTIntervalEnd,Settlement Location,Pnode,LMP,MLC,MCC,MEC"]
     for number in range(10):
         price = (bad or {}).get(number, f"{20 + number}.5")
-        lines.append(f"07/01/2025 07:05:00,07/01/2025 12:05:00,LOC_{number},LOC_{number}_P,{price},0,0,{20 + number}.5")
+        lines.append(f"07/01/2025 07:05:00,07/01/2025 12:05:00,LOC_{number},LOC_{number}_P,{price},0,{number},20.5")
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path

@@ -119,7 +119,7 @@ def test_verify_counts_payloads_and_finds_a_changed_one(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     run(workspace, spp_file(tmp_path / NAME))
     said = typed("verify", "-w", workspace)
-    assert (said.code, said.out.strip()) == (0, "1 payloads and the log are sound")
+    assert (said.code, said.out.strip()) == (0, "1 payloads, the log, the hot store and the lake are sound")
     (kept,) = [path for path in (workspace / "raw").rglob("*.zst") if path.stat().st_size]
     kept.chmod(0o644)
     kept.write_bytes(kept.read_bytes()[:-7] + b"changed")
@@ -144,7 +144,7 @@ def test_an_edited_copy_stores_the_bad_rows_once(tmp_path: Path) -> None:
         ("2", "9", "LMP: '--' is not a number", "open"),
     ]
     shown = typed("dlq", "show", "2", "-w", workspace).out
-    assert "LOC_7,LOC_7_P,--,0,0,27.5" in shown and NAME in shown and "LMP: '--' is not a number" in shown
+    assert "LOC_7,LOC_7_P,--,0,7,20.5" in shown and NAME in shown and "LMP: '--' is not a number" in shown
     unchanged = typed("dlq", "reprocess", "--all", "-w", workspace)
     assert unchanged.words == "0 letters resolved, 2 still open" and count(workspace) == 8
     edited = spp_file(tmp_path / "edited.csv")

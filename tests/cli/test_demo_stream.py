@@ -60,7 +60,7 @@ def test_the_last_hour_arrives_in_steps_and_ticks_all_along(tmp_path: Path) -> N
         out, err = child.communicate(timeout=30)
     finally:
         child.kill()
-    assert child.returncode == 0 and err == b""
+    assert (child.returncode, err.decode()) == (0, "")
     assert b"live page: http://127.0.0.1:" in out
 
 

@@ -155,7 +155,7 @@ def test_everything_is_synced_before_put_returns(tmp_path: Path, monkeypatch: py
     sha256 = raw.put(b"bytes", provenance()).sha256
     root, folder = tmp_path / "raw", tmp_path / "raw" / sha256[:2]
     kinds = [path.suffix or path for path in synced]
-    assert kinds == [root, ".tmp", folder, ".jsonl", folder]
+    assert kinds == [root, ".tmp", ".jsonl", folder]
 
 
 def _packed(raw: RawArchive, folder: Path, data: bytes) -> tuple[str, Path]:

@@ -35,7 +35,10 @@ def bring(node: Node) -> Callable[..., bool]:
 
 
 def spp(prices: dict[str, float | str], end: str = "07/01/2025 12:05:00") -> bytes:
-    """An RTBM file of one interval: location → LMP, all of it energy."""
+    """An RTBM file of one interval: location → LMP. Energy is one number for all places, the rest is congestion."""
+    energy = 20.0
     lines = ["Interval,GMTIntervalEnd,Settlement Location,Pnode,LMP,MLC,MCC,MEC"]
-    lines += [f"07/01/2025 07:05:00,{end},{place},{place}_P,{lmp},0,0,{lmp}" for place, lmp in prices.items()]
+    for place, lmp in prices.items():
+        congestion = lmp - energy if isinstance(lmp, float) else 0
+        lines.append(f"07/01/2025 07:05:00,{end},{place},{place}_P,{lmp},0,{congestion},{energy}")
     return ("\n".join(lines) + "\n").encode()

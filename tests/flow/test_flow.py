@@ -10,6 +10,7 @@ import pytest
 from flow.conftest import NOW, spp
 
 from carbon254.api import queries
+from carbon254.api.known import known
 from carbon254.app import Node, open_node
 from carbon254.clock import ManualClock
 from carbon254.errors import PayloadRefused, WorkspaceError
@@ -35,7 +36,7 @@ def test_a_file_reaches_every_reader(node: Node, bring: Bring) -> None:
     assert bring(RT, spp(PLACES), "RTBM-LMP-SL-202507010705.csv")
     assert count(node) == count(node, "current_prices") == 10
     found = rows(node, "SELECT lmp, energy, known_basis, flags, feed FROM current_prices WHERE location = 'LOC_3'")
-    assert found == [(23.0, 23.0, "received", 0, RT)]
+    assert found == [(23.0, 20.0, "received", 0, RT)]
     assert rows(node, "SELECT width, count() FROM ohlc_bars GROUP BY width ORDER BY width") == [
         ("15m", 10), ("1d", 10), ("1h", 10), ("5m", 10),
     ]  # fmt: skip
@@ -62,7 +63,7 @@ def test_a_revised_price_adds_one_row_and_changes_the_present_only(node: Node, b
     current = "SELECT lmp FROM current_prices WHERE location = 'LOC_3'"
     assert rows(node, current) == [(99.0,)]
     day = (NOW - timedelta(days=1), NOW + timedelta(days=1))
-    then = queries.prices("SPP", *day, ["LOC_3"], as_of=later - timedelta(seconds=1))
+    then = queries.prices("SPP", *day, ["LOC_3"], known=known(later - timedelta(seconds=1)))
     assert rows(node, f"SELECT lmp FROM ({then})") == [(23.0,)]
     assert rows(node, "SELECT close FROM ohlc_bars WHERE location = 'LOC_3' AND width = '1h'") == [(99.0,)]
 
@@ -80,8 +81,8 @@ def test_a_backfill_revised_later_does_not_change_what_was_known(node: Node, bri
     bring(RT, spp(PLACES | {"LOC_3": 99.0}), "second.csv", months_on + timedelta(days=1))
     wide = (NOW - timedelta(days=1), NOW + timedelta(days=1), ["LOC_3"])
     for at, price in ((NOW + timedelta(days=1), 23.0), (months_on + timedelta(days=2), 99.0)):
-        assert rows(node, f"SELECT lmp FROM ({queries.prices('SPP', *wide, as_of=at)})") == [(price,)]
-    strict = queries.prices("SPP", *wide, as_of=NOW + timedelta(days=1), strict=True)
+        assert rows(node, f"SELECT lmp FROM ({queries.prices('SPP', *wide, known=known(at))})") == [(price,)]
+    strict = queries.prices("SPP", *wide, known=known(NOW + timedelta(days=1), strict=True))
     assert rows(node, strict) == []
 
 

@@ -117,9 +117,10 @@ def test_a_day_of_13018_nodes_loses_none_to_a_directory_that_lists_some(node: No
     end = (number // nodes * 3_600_000_000 + int(at(1).timestamp()) * 1_000_000).cast(pl.Datetime("us"))
     place = pl.Series(ids).gather(number % nodes)
     day = pl.DataFrame({"Interval": end, "GMTIntervalEnd": end, "Settlement Location": place, "Pnode": place})
-    day = day.with_columns(pl.lit("20.0").alias(name) for name in ("LMP", "MLC", "MCC", "MEC"))
+    energy = (20 + number // nodes).cast(pl.String)
+    day = day.with_columns(energy.alias("LMP"), pl.lit("0").alias("MLC"), pl.lit("0").alias("MCC"), energy.alias("MEC"))
     day = day.with_columns(pl.col("Interval", "GMTIntervalEnd").dt.strftime("%m/%d/%Y %H:%M:%S"))
-    bring(RT, day.write_csv().encode(), "day.csv")
+    bring(RT, day.write_csv().encode(), "day.csv", NOW + timedelta(days=1))
     assert node.log.letters() == []
     stored = node.hot.query("SELECT location_id, count() AS n FROM interval_prices GROUP BY 1 ORDER BY 1")
     assert stored["location_id"].to_pylist() == ids

@@ -99,7 +99,7 @@ def test_lmp_is_one_row_an_interval_with_its_components(reader: Reader) -> None:
     frame = reader.lmp("SPP", *DAY).to_polars()
     assert dict(frame.select("location", "lmp").rows()) == {"LOC_0": 20.0, "LOC_1": 99.0, "LOC_2": 22.0, "LOC_9": 5.0}
     row = frame.row(by_predicate=pl.col("location") == "LOC_1", named=True)
-    assert (row["energy"], row["congestion"], row["loss"], row["ghg"]) == (99.0, 0.0, 0.0, None)
+    assert (row["energy"], row["congestion"], row["loss"], row["ghg"]) == (20.0, 79.0, 0.0, None)
     assert (row["market_run"], row["known_at"], row["known_basis"]) == ("RTBM", REVISED, "received")
     assert row["interval_end"] - row["interval_start"] == timedelta(minutes=5)
 

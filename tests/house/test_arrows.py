@@ -10,31 +10,36 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry"}
+GROUND = {"errors", "clock", "telemetry", "faults", "lasting"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "clock": {"errors"},
     "telemetry": {"errors"},
+    "faults": set(),
+    "lasting": set(),
     "model": GROUND,
     "calendars": GROUND,
     "units": GROUND,
-    "quality": GROUND | {"model", "calendars"},
     "wire": GROUND,
     "feeds": GROUND | VOCABULARY,
+    "proof": GROUND | VOCABULARY,
     "stores": GROUND | VOCABULARY,
     "stages": GROUND | VOCABULARY,
     "ingest": GROUND | VOCABULARY | {"stores"},
-    "engine": GROUND | VOCABULARY | {"stores", "stages", "ingest"},
+    "engine": GROUND | VOCABULARY | {"stores", "stages", "ingest", "proof", "quality"},
     "emulator": GROUND | VOCABULARY | {"feeds"},
-    "pipeline": GROUND | VOCABULARY | {"stores", "stages", "ingest", "engine", "feeds"},
+    "pipeline": GROUND | VOCABULARY | {"stores", "stages", "ingest", "engine", "feeds", "proof", "quality"},
     "poller": GROUND | VOCABULARY | {"feeds", "pipeline"},
     "workspace": GROUND,
-    "api": GROUND | VOCABULARY | {"stores", "ingest"},
+    "api": GROUND | VOCABULARY | {"stores", "stages", "ingest", "proof"},
     "portal": GROUND | VOCABULARY | {"api"},
     "settings": GROUND,
-    "app": GROUND | VOCABULARY | {"stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace"},
-    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings"},
+    "app": GROUND
+    | VOCABULARY
+    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace"},
+    "vintages": GROUND | VOCABULARY | {"api", "proof"},
+    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages"},
 }
 # The command line is the top: it may import any room.
 

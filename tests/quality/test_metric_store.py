@@ -69,6 +69,15 @@ def test_the_highest_build_stands_whatever_the_order(store: MetricStore) -> None
     assert store.history(FEED, "2025-07-02")["rows"] == [3.0]
 
 
+def test_the_overall_score_weighs_each_partition_by_its_rows(store: MetricStore) -> None:
+    store.put(kept(1, 1, score=0.1, metrics={"rows": 900.0}))
+    store.put(kept(1, 2, score=1.0, metrics={"rows": 30.0}))
+    store.put(kept(2, score=0.5, metrics={"rows": 10.0}))
+    store.put(kept(3, score=None, metrics={"rows": 500.0}))
+    assert store.overall([FEED]) == pytest.approx((30 * 1.0 + 10 * 0.5) / 40)
+    assert store.overall(["other"]) is None and store.overall([]) is None
+
+
 def test_history_is_the_last_partitions_oldest_first(store: MetricStore) -> None:
     for day in (5, 1, 4, 2, 3):
         store.put(kept(day))
