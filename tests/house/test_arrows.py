@@ -21,6 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "model": GROUND,
     "calendars": GROUND,
     "units": GROUND,
+    "quality": GROUND | {"model", "calendars"},
     "wire": GROUND,
     "feeds": GROUND | VOCABULARY,
     "proof": GROUND | VOCABULARY,
