@@ -63,15 +63,14 @@ def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
 
 def _span(node: Node, asked: Asked) -> tuple[datetime, datetime] | None:
     """The whole market days that were meant: a partition is rebuilt as one, or not at all."""
-    from carbon254.calendars import market_day_span
-    from carbon254.engine.proof import whole_days
+    from carbon254.engine.proof import day_span, whole_days
     from carbon254.feeds import feed
     from carbon254.pipeline import sources
 
     source = sources()[feed(asked.feed).topic]
     clock = source.stream.clock
     if asked.partition:
-        return market_day_span(market_day(asked.partition), clock)
+        return day_span(source.stream, market_day(asked.partition))
     if asked.arrived_from:
         edges = moment(asked.arrived_from, clock), moment(asked.arrived_to, clock)
         found = node.pipeline.rebuilder.arrived(asked.feed, *edges)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from carbon254.calendars import market_day_of, market_day_span, market_days
-from carbon254.model import Dataset
+from carbon254.model import Dataset, Stream, dataset
 from carbon254.proof.partitions import Chunks, Proof, proof_of
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.views import history_name
@@ -157,6 +157,15 @@ def within(dataset: Dataset, start: datetime, end: datetime) -> str:
         f"{dataset.partition} >= fromUnixTimestamp64Micro({low}, 'UTC') "
         f"AND {dataset.partition} < fromUnixTimestamp64Micro({high}, 'UTC')"
     )
+
+
+def day_span(stream: Stream, day: date) -> Span:
+    """[start, end) of a partition: a market day on its own clock, or a date in UTC for datasets by date."""
+    kind = dataset(stream.dataset)
+    if kind.column(kind.partition).type != "date":
+        return market_day_span(day, stream.clock)
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return start, start + _DAY
 
 
 def whole_days(source: Source, start: datetime, end: datetime) -> Span:

@@ -13,15 +13,15 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from carbon254.calendars import market_day_span
 from carbon254.clock import Clock
 from carbon254.stages import widths_for
 from carbon254.stages.aggregate import window
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.views import current_name, versions_name
 from carbon254.stores.ledger import Act, Ledger
 from carbon254.stores.log import Log, Record
 
-from .proof import by_date, days_of, raw_records, within
+from .proof import by_date, day_span, days_of, raw_records, within
 from .source import Source
 
 WHO, WHAT = "bars", "repair"
@@ -85,7 +85,7 @@ class Repair:
     def lineage(self, source: Source, day: date) -> Lineage:
         """What a market day was made of and what was made of it."""
         topic, kind = source.stream.topic, source.dataset
-        low, high = market_day_span(day, source.stream.clock)
+        low, high = day_span(source.stream, day)
         where = f"feed = '{topic}' AND {within(kind, low, high)}"
         acts = [act for act in self._ledger.trail(topic, str(day)) if act.what == WHAT]
         nodes = [*self._rows(source, where), *self._bars(source, low, high)]
@@ -93,11 +93,11 @@ class Repair:
 
     def _payloads(self, source: Source, day: date, where: str) -> Iterable[PayloadNode]:
         kind, topic = source.dataset, source.stream.topic
-        low, high = market_day_span(day, source.stream.clock)
-        versions = f"{kind.name}_versions" if "known_at" in kind.names else kind.name
-        current = "current_prices" if kind.name == "interval_prices" else versions
-        rows = self._counts(f"SELECT payload, count() AS n FROM {versions} WHERE {where} GROUP BY payload")
-        standing = self._counts(f"SELECT payload, count() AS n FROM {current} WHERE {where} GROUP BY payload")
+        low, high = day_span(source.stream, day)
+        rows, standing = (
+            self._counts(f"SELECT payload, count() AS n FROM {view} WHERE {where} GROUP BY payload")
+            for view in (versions_name(kind), current_name(kind))
+        )
         held = self._counts(
             "SELECT payload, count() AS n FROM quarantine WHERE status = 'held' "
             f"AND feed = '{topic}' AND market_day = toDate32('{day}') GROUP BY payload"
@@ -113,7 +113,7 @@ class Repair:
         place = f"toYear({kind.partition})" if by_date(source) else f"formatDateTime({kind.partition}, '%Y-%m')"
         sql = (
             f"SELECT toString({place}) AS part, count() AS n, argMax(payload, received_at) AS newest "
-            f"FROM {kind.name} WHERE {where} GROUP BY part ORDER BY part"
+            f"FROM {versions_name(kind)} WHERE {where} GROUP BY part ORDER BY part"
         )
         for row in self._hot.fetch(sql).to_pylist():
             yield Node(kind.name, row["part"], row["n"], "payloads", str(row["newest"]))

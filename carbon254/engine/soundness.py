@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 import polars as pl
 import pyarrow as pa
 
-from carbon254.calendars import market_day_span
 from carbon254.errors import CorruptPayload
 from carbon254.model import Dataset, catalogue
 from carbon254.proof.partitions import Chunks
@@ -28,11 +27,10 @@ from carbon254.stores.raw import RawArchive
 from .codec import decode
 from .lakekeeper import broken_files
 from .normaliser import Normaliser
-from .proof import Prover, RawRecord, by_date, days_of, raw_records, told
+from .proof import Prover, RawRecord, by_date, day_span, days_of, raw_records, told
 from .source import Source
 
 _MOST = 1_000_000
-_DAY = timedelta(days=1)
 Advance = Callable[[int, int], None]
 
 
@@ -278,7 +276,4 @@ def _together(found: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _span(source: Source, day: str) -> tuple[datetime, datetime]:
-    if by_date(source):
-        start = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-        return start, start + _DAY
-    return market_day_span(date.fromisoformat(day), source.stream.clock)
+    return day_span(source.stream, date.fromisoformat(day))

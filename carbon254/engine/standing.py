@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from carbon254.calendars import market_day_span
 from carbon254.model import Stream, dataset
 from carbon254.quality import Judgement, PartitionState, Rules
 from carbon254.quality.states import CELLS, Cells
@@ -19,7 +18,7 @@ from carbon254.stores.hot.views import current_name, versions_name
 from carbon254.stores.ledger import Entry
 from carbon254.stores.metrics import Kept, MetricStore
 
-from .proof import within
+from .proof import day_span, within
 
 Ask = Callable[[str], pl.DataFrame]
 _EARLIER = 7
@@ -66,9 +65,4 @@ def kept_as(entry: Entry, mark: str, state: PartitionState, found: Judgement, at
 
 
 def _mine(stream: Stream, day: date) -> str:
-    kind = dataset(stream.dataset)
-    start, end = market_day_span(day, stream.clock)
-    if kind.column(kind.partition).type == "date":
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        end = start + timedelta(days=1)
-    return f"feed = '{stream.topic}' AND {within(kind, start, end)}"
+    return f"feed = '{stream.topic}' AND {within(dataset(stream.dataset), *day_span(stream, day))}"

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from carbon254.app import Node, open_node
+from carbon254.pipeline import sources
 from carbon254.settings import Settings
 
 QUERIES = Path(__file__).parents[2].parent / "shared" / "queries"
@@ -45,6 +47,23 @@ def test_every_market_flows_through_every_stage(table: dict) -> None:
     assert {line["feed"].rsplit(".", 1)[-1] for line in whole} >= MARKETS
     assert table["totals"]["rejected"] == 0 and table["errors"] == []
     assert all(line["parsed"] == line["stored"] for line in table["feeds"])
+
+
+def test_every_feed_tells_what_its_newest_day_was_made_of(node: Node) -> None:
+    for topic, source in sources().items():
+        entry = next(one for one in node.ledger.entries(topic, limit=9) if one.payloads)
+        told = node.pipeline.repair.lineage(source, date.fromisoformat(entry.partition))
+        (rows, *_) = [one for one in told.nodes if one.table == source.dataset.name]
+        assert rows.rows == sum(one.rows for one in told.payloads) > 0, topic
+        assert 0 < sum(one.standing for one in told.payloads) <= rows.rows, topic
+
+
+def test_all_that_the_demo_stored_is_proved_by_its_payloads(node: Node) -> None:
+    for topic in sources():
+        span = datetime(2020, 1, 1, tzinfo=UTC), node.clock.now() + timedelta(days=9)
+        before = node.pipeline.prove(topic, *span)
+        node.pipeline.replay(topic, *span, node.clock.now())
+        assert node.pipeline.prove(topic, *span).root == before.root, topic
 
 
 def stated(name: str) -> str:
