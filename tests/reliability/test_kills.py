@@ -70,7 +70,12 @@ def number_of(received_at: str) -> int:
 def living(workspace: Path, first: int, acks: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
     command = [sys.executable, "-m", "reliability.living", str(workspace), str(first), str(acks)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with said_by(acks).open("ab") as said:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+
+
+def said_by(acks: Path) -> Path:
+    return acks.with_suffix(".stderr")
 
 
 def lines(acks: Path) -> list[str]:
@@ -80,7 +85,7 @@ def lines(acks: Path) -> list[str]:
 def wait_for(acks: Path, many: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 60
     while len(lines(acks)) < many:
-        assert process.poll() is None, "the node ended by itself"
+        assert process.poll() is None, f"the node ended by itself: {said_by(acks).read_text()[-2000:]}"
         assert time.monotonic() < end, "the node did not open within a minute"
         time.sleep(0.01)
 

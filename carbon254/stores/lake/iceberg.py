@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
@@ -28,12 +27,14 @@ from carbon254.model import Dataset
 from carbon254.model import dataset as named
 from carbon254.model.iceberg import iceberg_partition, iceberg_schema, plain_schema
 from carbon254.stores.commits import lasting_commits
+from carbon254.stores.making import alone_in
 
 from .lasting import LastingFileIO
 from .seals import Broken, broken, digest, files_of
 
 NAMESPACE = "commodity_data"
 OFFSET = "c254.offset"
+_BUSY_S = 30
 
 _PROPERTIES = {
     "format-version": "2",
@@ -160,28 +161,29 @@ def open_lake(url: str | Path, properties: Mapping[str, str] | None = None) -> L
     `properties` go to the catalog as they are (credential, warehouse, s3.endpoint …). Raises WorkspaceError where the
     catalog cannot be opened.
     """
-    options: dict[str, Any] = dict(properties or {})
     place = str(url)
-    if place.startswith(("http://", "https://")):
-        options |= {"type": "rest", "uri": place}
-    else:
-        folder = Path(place).absolute()
-        make_folder(folder / "warehouse")
-        options |= {
-            "type": "sql",
-            "uri": f"sqlite:///{folder / 'catalog.db'}",
-            "warehouse": f"file://{folder}/warehouse",
-            "py-io-impl": f"{LastingFileIO.__module__}.{LastingFileIO.__name__}",
-        }
     try:
-        catalog = load_catalog("carbon254", **options)
-        if isinstance(catalog, SqlCatalog):
-            # The library opened connections already, before the rules for them were there.
-            lasting_commits(catalog.engine)
-            catalog.engine.dispose()
-        return Lake(catalog)
+        if place.startswith(("http://", "https://")):
+            return Lake(load_catalog("carbon254", **{**(properties or {}), "type": "rest", "uri": place}))
+        return _in_folder(Path(place).absolute(), properties or {})
     except Exception as error:
         raise WorkspaceError(f"the lake at {place} cannot be opened: {str(error)[:300]}") from error
+
+
+def _in_folder(folder: Path, properties: Mapping[str, str]) -> Lake:
+    make_folder(folder / "warehouse")
+    options = {
+        **properties,
+        "uri": f"sqlite:///{folder / 'catalog.db'}?timeout={_BUSY_S}",
+        "warehouse": f"file://{folder}/warehouse",
+        "py-io-impl": f"{LastingFileIO.__module__}.{LastingFileIO.__name__}",
+    }
+    with alone_in(folder):
+        catalog = SqlCatalog("carbon254", **options)
+        # The library opened connections already, before the rules for them were there.
+        lasting_commits(catalog.engine)
+        catalog.engine.dispose()
+        return Lake(catalog)
 
 
 def _offset(table: Table) -> int:

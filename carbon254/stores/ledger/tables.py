@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from carbon254.stores.commits import lasting_commits
+from carbon254.stores.making import alone_with
 
 META = sa.MetaData()
 WRITES = "c254_writes"
@@ -128,6 +129,7 @@ def open_engine(url: str) -> sa.Engine:
 
 def make(db: sa.Connection) -> None:
     """Make what lacks."""
+    alone_with(db)
     META.create_all(db)
     found = sa.inspect(db)
     for table in META.sorted_tables:

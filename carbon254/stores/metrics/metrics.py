@@ -12,15 +12,17 @@ import json
 import math
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
 
 from carbon254.errors import CorruptRecord
+from carbon254.stores.making import alone_in, alone_with
 
 _META = sa.MetaData()
 _STATES = sa.Table(
@@ -68,9 +70,15 @@ class MetricStore:
     def __init__(self, url: str) -> None:
         self._lock = threading.RLock()
         self._engine = sa.create_engine(url)
-        if make_url(url).get_backend_name() == "sqlite":
-            event.listen(self._engine, "connect", _durable)
-        _META.create_all(self._engine)
+        with ExitStack() as alone:
+            file = self._engine.url.database
+            if self._engine.dialect.name == "sqlite" and file:
+                event.listen(self._engine, "connect", _durable)
+                # Of two that switch a file to WAL at once, SQLite refuses one, whatever its timeout.
+                alone.enter_context(alone_in(Path(file).parent))
+            with self._engine.begin() as db:
+                alone_with(db)
+                _META.create_all(db)
 
     def put(self, kept: Kept) -> None:
         """Keep a build's state, metrics and verdict instead of what was kept of it. Metrics that are not finite are
