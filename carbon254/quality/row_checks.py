@@ -22,21 +22,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Range(RowCheck):
+class ColumnCheck(RowCheck):
+    """A check of one column, which goes by the column's name unless it has one of its own."""
+
+    column: str
+
+    @property
+    def title(self) -> str:
+        return self.name or f"{self.kind}.{self.column}"
+
+    def needs(self) -> tuple[str, ...]:
+        return (self.column,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range(ColumnCheck):
     """A number lies in [min, max]; NaN and infinities do not."""
 
     kind: ClassVar[str] = "range"
     todo: ClassVar[str] = "look at the payload: a unit slip, a shifted column or a true extreme; widen the rule if true"
-    column: str
     min: float = -math.inf
     max: float = math.inf
-
-    @property
-    def title(self) -> str:
-        return self.name or f"range.{self.column}"
-
-    def needs(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def failed(self, scan: Scan) -> pl.Expr:
         # Infinite bounds stop at the largest number; NaN is above every number.
@@ -51,20 +57,12 @@ class Range(RowCheck):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nulls(RowCheck):
+class Nulls(ColumnCheck):
     """A column has a value: neither null nor NaN."""
 
     kind: ClassVar[str] = "nulls"
     todo: ClassVar[str] = "look at the rejects and the payload; a renamed column or an unfinished file leaves holes"
-    column: str
     at_least: float = 0.95
-
-    @property
-    def title(self) -> str:
-        return self.name or f"nulls.{self.column}"
-
-    def applies(self, scan: Scan) -> bool:
-        return self.column in scan.frame.columns
 
     def unknown(self, scan: Scan) -> pl.Expr:
         return pl.lit(False)
@@ -80,12 +78,11 @@ class Nulls(RowCheck):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matches(RowCheck):
+class Matches(ColumnCheck):
     """A text matches a pattern from its start to its end."""
 
     kind: ClassVar[str] = "matches"
     todo: ClassVar[str] = "look at the payload: a shifted column or another encoding; mend the pattern if names changed"
-    column: str
     pattern: str
 
     def __post_init__(self) -> None:
@@ -93,13 +90,6 @@ class Matches(RowCheck):
             re.compile(self.pattern)
         except re.error as error:
             raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
-
-    @property
-    def title(self) -> str:
-        return self.name or f"matches.{self.column}"
-
-    def needs(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def failed(self, scan: Scan) -> pl.Expr:
         return pl.col(self.column).is_in(pl.lit(pl.Series(self._misfits(scan), dtype=pl.String)).implode())
