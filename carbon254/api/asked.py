@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Query
+
+from .known import Known, known
+from .moments import instant
 
 MOST_ROWS = 5_000_000
 
@@ -27,3 +31,17 @@ Limit = Annotated[
     int | None, Query(ge=1, le=MOST_ROWS, description="Most rows; JSON 10,000, CSV and Arrow all, if not given")
 ]
 Width = Literal["1m", "5m", "15m", "1h", "1d"]
+
+
+def known_then(
+    as_of: str | None,
+    zone: str,
+    now: datetime,
+    strict: bool = False,
+    basis: str | None = None,
+    rung: str | None = None,
+    market: str | None = None,
+) -> Known:
+    """What the parameters above say about when; see `known`. A naive `as_of` is told in `zone`."""
+    then = instant(as_of, zone, now) if as_of else None
+    return known(then, strict=strict, basis=basis or "", rung=rung or "", market=market or "")

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from .answers import Format
-from .asked import AsOf, Basis, End, Limit, Locations, OneMarket, Run, Start, Strict, Tz
-from .known import known
-from .moments import instant, span, zone_named
+from .asked import AsOf, Basis, End, Limit, Locations, OneMarket, Run, Start, Strict, Tz, known_then
+from .moments import span, zone_named
 from .noted import answered
 from .receipts import WithReceipt
 from .rooms import Rooms
@@ -74,8 +73,7 @@ def _vintages(routes: APIRouter, rooms: Rooms) -> None:
     ) -> Response:
         """The rows of `energy_prices`: one benchmark a commodity and date."""
         zone = zone_named(tz, rooms.streams)
-        then = instant(as_of, zone, rooms.clock.now()) if as_of else None
-        asked = known(then, strict=strict, basis=basis or "")
+        asked = known_then(as_of, zone, rooms.clock.now(), strict, basis)
         return answered(rooms, of_benchmarks(_date(start), _date(end), commodity, asked), format, zone, limit)
 
     @routes.get("/forecasts", summary="Weather forecasts: newest, as known then, or at gate closure")
@@ -95,7 +93,7 @@ def _vintages(routes: APIRouter, rooms: Rooms) -> None:
         """Forecasts of the periods that start in `[start, end)`; the newest issue of each that was known then."""
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        asked = known(instant(as_of, zone, now) if as_of else None, strict=strict, basis=basis or "")
+        asked = known_then(as_of, zone, now, strict, basis)
         question = of_forecasts(since, until, location, asked, at_gate or "", every)
         return answered(rooms, question, format, zone, limit)
 

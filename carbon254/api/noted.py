@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import orjson
+import pyarrow as pa
 from fastapi import Response
 
 from .answers import Format, query_answer
@@ -19,7 +20,7 @@ def answered(
     """The question's answer; its note is in the header, and for JSON in the field `note`."""
     answer = (receipted if receipt else _plain)(rooms, question.statement, form, zone, limit)
     none = form is Format.json and bytes(answer.body).startswith(b'{"count":0,')
-    return with_note(answer, question.note(rooms.hot.query, 0 if none else _rows(rooms, question, form, answer)), form)
+    return with_note(answer, question.note(rooms.hot.query, 0 if none else _rows(question, form, answer)), form)
 
 
 def with_note(answer: Response, note: str, form: Format) -> Response:
@@ -38,10 +39,11 @@ def _plain(rooms: Rooms, statement: str, form: Format, zone: str, limit: int | N
     return query_answer(rooms.hot, statement, form, zone, limit)
 
 
-def _rows(rooms: Rooms, question: Question, form: Format, answer: Response) -> int:
-    """Whether there is any row: in CSV one line more than the header, in Arrow asked again."""
+def _rows(question: Question, form: Format, answer: Response) -> int:
+    """Whether there is any row: in CSV one line more than the header."""
     if form is Format.csv:
         return bytes(answer.body).count(b"\n") - 1
     if form is Format.arrow and not question.known.now:
-        return rooms.hot.fetch(f"SELECT 1 AS x FROM ({question.statement}) LIMIT 1").num_rows
+        with pa.ipc.open_stream(bytes(answer.body)) as stream:
+            return sum(batch.num_rows for batch in stream)
     return 1

@@ -8,10 +8,9 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from .answers import Format, json_bytes, rows_json
-from .asked import AsOf, Basis, End, Limit, Locations, Market, OneMarket, Run, Rung, Start, Strict, Tz
+from .asked import AsOf, Basis, End, Limit, Locations, Market, OneMarket, Run, Rung, Start, Strict, Tz, known_then
 from .board import Board
-from .known import known
-from .moments import MARKET, as_text, in_market_clocks, instant, span, zone_named
+from .moments import MARKET, as_text, in_market_clocks, span, zone_named
 from .noted import answered
 from .receipts import WithReceipt
 from .rooms import Rooms
@@ -66,8 +65,7 @@ def router(rooms: Rooms, board: Board) -> APIRouter:
         """
         zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        then = instant(as_of, zone, now) if as_of else None
-        asked = known(then, strict=strict, basis=basis or "", rung=rung or "", market=market)
+        asked = known_then(as_of, zone, now, strict, basis, rung, market)
         question = of_prices(Span(market, since, until, location or (), run), asked, now)
         return answered(rooms, question, format, zone, limit, receipt)
 

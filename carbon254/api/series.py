@@ -6,10 +6,9 @@ from fastapi import APIRouter, Response
 
 from . import queries
 from .answers import Format, query_answer, rows_answer
-from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width
+from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width, known_then
 from .bars_known import BarsAsked, bars_as_known
-from .known import known
-from .moments import instant, span, zone_named
+from .moments import span, zone_named
 from .noted import answered
 from .rooms import Rooms
 from .vintages import of_ticks
@@ -33,7 +32,7 @@ def router(rooms: Rooms) -> APIRouter:
         """Ticks of `[start, end)` by event time; the last day unless given. `as_of`: those received until then."""
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        asked = known(instant(as_of, zone, now) if as_of else None)
+        asked = known_then(as_of, zone, now)
         return answered(rooms, of_ticks(since, until, instrument, tenant, asked), format, zone, limit)
 
     @routes.get("/bars", summary="Open, high, low, close of a place or instrument")
@@ -58,8 +57,7 @@ def router(rooms: Rooms) -> APIRouter:
         """
         zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        then = instant(as_of, zone, now) if as_of else None
-        asked = known(then, strict=strict, basis=basis or "", rung=rung or "", market=market or "")
+        asked = known_then(as_of, zone, now, strict, basis, rung, market)
         if not asked.now:
             bars = BarsAsked(location, width, since, until, market, run)
             return rows_answer(
