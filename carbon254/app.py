@@ -122,7 +122,6 @@ def open_node(settings: Settings, secrets: Mapping[str, str], clock: Clock | Non
 
 def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspace: Workspace) -> Node:
     raw = open_raw(workspace.path("raw"))
-    raw.sweep()
     log = open_log(workspace.path("log.db"))
     ledger = open_ledger(settings.ledger_url or f"sqlite:///{workspace.path('ledger.db')}")
     reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)

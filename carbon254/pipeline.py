@@ -39,7 +39,7 @@ from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
 from carbon254.proof import Proof
 from carbon254.quality import read_rules
-from carbon254.stores.log import Letter, Log, Record
+from carbon254.stores.log import Letter, Log, Record, records_of
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ class Pipeline:
 
     def _raw_record(self, letter: Letter) -> Record:
         topic = "raw." + letter.topic.removeprefix("dlq.")
-        for record in self.log.scan(topic):
-            if record.topic == topic and record.headers["sha256"] == letter.payload:
+        for record in records_of(self.log, topic):
+            if record.headers["sha256"] == letter.payload:
                 return record
         raise Carbon254Error(f"the payload {letter.payload} of letter {letter.id} is not in the raw log")
 

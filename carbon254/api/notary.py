@@ -23,7 +23,7 @@ from carbon254.proof.rows import rows_hash
 from carbon254.stores.hot import HotStore, Limits
 from carbon254.stores.hot.frozen import CURRENT_ONLY
 from carbon254.stores.hot.guard import Token, tokens
-from carbon254.stores.log import Log
+from carbon254.stores.log import Log, records_of
 
 _READS = re.compile(r"\b(?:store|commodity_data)\.`?(\w+)`?")
 _CHANGING = re.compile(
@@ -150,11 +150,10 @@ class Notary:
         done, tree = self._grown.get(topic, (0, Growing()))
         if done > last:
             done, tree = 0, Growing()
-        for record in self._log.scan(f"raw.{topic}", done):
+        for record in records_of(self._log, f"raw.{topic}", done):
             if record.offset > last:
                 break
-            if record.topic == f"raw.{topic}":
-                tree.add(f"{record.headers['sha256']} {record.headers['received_at']}".encode())
+            tree.add(f"{record.headers['sha256']} {record.headers['received_at']}".encode())
         if last >= self._grown.get(topic, (0, tree))[0]:
             self._grown[topic] = (last, tree)
         return FeedVersion(last, tree.size, tree.root().hex(), self._codes.get(topic, ""))

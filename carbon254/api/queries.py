@@ -6,9 +6,10 @@ Values never become part of the text unescaped: they go through `literal`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from carbon254.model.ladders import Rung
+from carbon254.stores.hot.literal import literal
 
 from .known import Known
 
@@ -19,14 +20,6 @@ PRICE_COLUMNS = (
     "lmp", "energy", "congestion", "loss", "ghg", "known_at", "known_basis", "revision", "flags",
 )  # fmt: skip
 _KEY = "market, product, market_run, location_id, interval_start, interval_end"
-
-
-def literal(value: str | datetime) -> str:
-    """A value as SQL text. Datetimes must be aware; they become microsecond instants in UTC."""
-    if isinstance(value, datetime):
-        moment = value.astimezone(UTC)
-        return f"fromUnixTimestamp64Micro({round(moment.timestamp() * 1_000_000)}, 'UTC')"
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def among(column: str, values: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from carbon254.model.arrow import conform
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
 from carbon254.stages.aggregate import SERIES, window, window_end
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.literal import literal
 from carbon254.stores.log import Log, Record
 
 from .codec import decode
@@ -201,7 +202,7 @@ class Barmaker:
         place = "location_id" if time == "bar_start" else series.place
         if rows[place].n_unique() <= _FEW_PLACES:
             parts.append(f"{place} IN ({_texts(rows[place])})")
-        ranges = [f"({time} >= {_instant(start)} AND {time} < {_instant(end)})" for start, end in spans]
+        ranges = [f"({time} >= {literal(start)} AND {time} < {literal(end)})" for start, end in spans]
         return " AND ".join([*parts, f"({' OR '.join(ranges)})"])
 
     def _store(self, bars: pl.DataFrame, build: int) -> None:
@@ -264,10 +265,5 @@ def _spans(starts: pl.Series, width: timedelta, most: int = 32) -> list[tuple[da
         gap *= 4
 
 
-def _instant(moment: datetime) -> str:
-    return f"fromUnixTimestamp64Micro({int(moment.timestamp() * 1_000_000)}, 'UTC')"
-
-
 def _texts(values: pl.Series) -> str:
-    quoted = ("'" + str(v).replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values.unique().sort())
-    return ", ".join(quoted)
+    return ", ".join(literal(str(value)) for value in values.unique().sort())

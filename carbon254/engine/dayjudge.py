@@ -26,7 +26,7 @@ from carbon254.stores.metrics import MetricStore
 
 from .quarantine import HELD, RELEASED
 from .source import Source
-from .standing import begun, earlier_states, kept_as, mark_of, repeats, standing_rows
+from .standing import begun, earlier_states, kept_as, mark_of, plain, repeats, standing_rows
 
 PUBLISHED = "published"
 VERDICTS = "verdicts"
@@ -195,12 +195,6 @@ def worse(rebuilt: Judgement, standing: Judgement) -> str:
         if passed or (one.value or 0.0) < ((before.value if before else None) or 0.0) - 1e-9:
             return f"{one.check}: {one.why}"
     return ""
-
-
-def plain(hot: HotStore, sql: str) -> pl.DataFrame:
-    """Rows of a query of our own: text as strings, instants in microseconds."""
-    found = pl.DataFrame(hot.fetch(sql))
-    return found.with_columns(pl.col(pl.Categorical).cast(pl.String), pl.selectors.datetime(time_zone="*").cast(_UTC))
 
 
 def _told(judgement: Judgement) -> str:

@@ -16,10 +16,11 @@ from carbon254.calendars import market_day_of, market_day_span, market_days
 from carbon254.model import Dataset, Stream, dataset
 from carbon254.proof.partitions import Chunks, Proof, proof_of
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.literal import within
 from carbon254.stores.hot.views import history_name
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Build, Ledger
-from carbon254.stores.log import Log
+from carbon254.stores.log import Log, records_of
 
 from .source import Source
 
@@ -44,12 +45,11 @@ class RawRecord:
 
 def raw_records(log: Log, topic: str) -> Iterator[RawRecord]:
     """Every payload of a feed, oldest first."""
-    for record in log.scan(f"raw.{topic}"):
-        if record.topic == f"raw.{topic}":
-            headers = record.headers
-            received = datetime.fromisoformat(headers["received_at"])
-            span = span_of(log, record.topic, record.offset)
-            yield RawRecord(record.offset, headers["sha256"], headers["name"], received, span)
+    for record in records_of(log, f"raw.{topic}"):
+        headers = record.headers
+        received = datetime.fromisoformat(headers["received_at"])
+        span = span_of(log, record.topic, record.offset)
+        yield RawRecord(record.offset, headers["sha256"], headers["name"], received, span)
 
 
 def span_of(log: Log, topic: str, offset: int) -> Span | None:
@@ -146,17 +146,6 @@ class Prover:
 def told(dataset: Dataset) -> tuple[str, ...]:
     """The columns that a proof is about."""
     return tuple(name for name in dataset.names if name not in BESIDES)
-
-
-def within(dataset: Dataset, start: datetime, end: datetime) -> str:
-    """SQL for the rows whose partition time lies in [start, end)."""
-    if dataset.column(dataset.partition).type == "date":
-        return f"{dataset.partition} >= '{start.date()}' AND {dataset.partition} < '{end.date()}'"
-    low, high = (round(moment.timestamp() * 1_000_000) for moment in (start, end))
-    return (
-        f"{dataset.partition} >= fromUnixTimestamp64Micro({low}, 'UTC') "
-        f"AND {dataset.partition} < fromUnixTimestamp64Micro({high}, 'UTC')"
-    )
 
 
 def day_span(stream: Stream, day: date) -> Span:

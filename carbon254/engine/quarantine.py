@@ -26,6 +26,7 @@ from carbon254.stores.log import Log, NewRecord, Record
 
 from .codec import decode, encode
 from .source import Source
+from .standing import plain
 
 HELD, RELEASED, RESOLVED = "held", "released", "resolved"
 TABLE = "quarantine"
@@ -100,8 +101,7 @@ def open_rows(hot: HotStore, topic: str, where: str = "1") -> pl.DataFrame:
     """Rows of a feed that are held now, as `quarantine` has them."""
     names = ", ".join(dataset(TABLE).names)
     mine = f"feed = '{topic}' AND status = '{HELD}' AND ({where})"
-    found = pl.DataFrame(hot.fetch(f"SELECT {names} FROM {TABLE} WHERE {mine} ORDER BY held_at, row_id"))
-    return found.with_columns(pl.col(pl.Categorical).cast(pl.String), pl.selectors.datetime(time_zone="*").cast(_UTC))
+    return plain(hot, f"SELECT {names} FROM {TABLE} WHERE {mine} ORDER BY held_at, row_id")
 
 
 class Quarantine:

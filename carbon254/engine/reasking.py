@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from carbon254.calendars import market_days
 from carbon254.model import Stream
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.literal import literal
 from carbon254.stores.ledger import Ledger
 from carbon254.stores.ledger.completeness import due_at, starts_of
 
@@ -57,10 +58,9 @@ class Reasker:
         return merged(starts, stream.resolution)[::-1]
 
     def _held(self, stream: Stream, now: datetime) -> Iterable[datetime]:
-        since = round((now - _BACK).timestamp() * 1_000_000)
         found = self._hot.fetch(
             f"SELECT DISTINCT interval_start FROM {TABLE} WHERE feed = '{stream.topic}' AND status = '{HELD}' "
-            f"AND {_UNHELD} AND interval_start >= fromUnixTimestamp64Micro({since}, 'UTC')"
+            f"AND {_UNHELD} AND interval_start >= {literal(now - _BACK)}"
         )
         return [start.astimezone(UTC) for start in found["interval_start"].to_pylist()]
 

@@ -24,7 +24,7 @@ from carbon254.faults import reach
 from carbon254.stores.hot import HotStore
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Act, Lease, Ledger
-from carbon254.stores.log import Log, NewRecord, Record
+from carbon254.stores.log import Log, NewRecord, Record, records_of
 
 from .barmaker import Barmaker
 from .codec import decode
@@ -224,7 +224,7 @@ class Rebuilder:
         return tuple(sorted(held))
 
     def _records(self, topic: str) -> list[Record]:
-        return [record for record in self._log.scan(f"raw.{topic}") if record.topic == f"raw.{topic}"]
+        return list(records_of(self._log, f"raw.{topic}"))
 
     def _overlaps(self, record: Record, start: datetime, end: datetime) -> bool:
         span = span_of(self._log, record.topic, record.offset)

@@ -17,11 +17,12 @@ from carbon254.clock import Clock
 from carbon254.stages import widths_for
 from carbon254.stages.aggregate import window
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.literal import literal, within
 from carbon254.stores.hot.views import current_name, versions_name
 from carbon254.stores.ledger import Act, Ledger
 from carbon254.stores.log import Log, Record
 
-from .proof import by_date, day_span, days_of, raw_records, within
+from .proof import by_date, day_span, days_of, raw_records
 from .source import Source
 
 WHO, WHAT = "bars", "repair"
@@ -122,11 +123,10 @@ class Repair:
         if source.stream.dataset != "interval_prices":
             return
         widths = widths_for(source.stream.resolution)
-        span = [f"fromUnixTimestamp64Micro({round(one.timestamp() * 1_000_000)}, 'UTC')" for one in (low, high)]
         sql = (
             "SELECT width, count() AS n, max(build) AS build, uniqExact(bar_start) AS windows FROM ohlc_bars "
             f"WHERE market = '{source.stream.market}' AND market_run = '{source.stream.market_run}' "
-            f"AND bar_start >= {span[0]} AND bar_start < {span[1]} GROUP BY width"
+            f"AND bar_start >= {literal(low)} AND bar_start < {literal(high)} GROUP BY width"
         )
         found = {str(row["width"]): row for row in self._hot.fetch(sql).to_pylist()}
         for width, before in zip(widths, ("current_prices", *widths), strict=False):

@@ -21,7 +21,7 @@ from carbon254.proof.partitions import Chunks
 from carbon254.stores.hot import HotStore
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Ledger
-from carbon254.stores.log import Log
+from carbon254.stores.log import Log, records_of
 from carbon254.stores.raw import RawArchive
 
 from .codec import decode
@@ -180,9 +180,7 @@ class Soundness:
         """(rows, hash) of a partition as its raw payloads say; None where they cannot be read."""
         low, high = _span(source, day)
         tables: list[pa.Table] = []
-        for record in list(self.log.scan(f"raw.{source.stream.topic}")):
-            if record.topic != f"raw.{source.stream.topic}":
-                continue
+        for record in list(records_of(self.log, f"raw.{source.stream.topic}")):
             try:
                 batches = self.normaliser.outcome(record).batches
                 tables += [decode(batch.body) for batch in batches if batch.topic.startswith("rows.")]

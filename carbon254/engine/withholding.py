@@ -15,12 +15,12 @@ import pyarrow as pa
 from carbon254.calendars import day_of, market_day_span
 from carbon254.model.arrow import arrow_schema
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.literal import within
 from carbon254.stores.ledger import Act, Ledger
 from carbon254.stores.log import Log, NewRecord
 
 from .dayjudge import WHO, DayJudge, worse
 from .gate import forgiven
-from .proof import within
 from .quarantine import HELD, RELEASED, RESOLVED, changed, held_record, open_rows, with_key
 from .source import Source
 

@@ -25,6 +25,7 @@ from .frozen import bounds, setting
 from .guard import check
 from .handles import Handles
 from .layout import column_changes, lifetime_changes
+from .literal import within
 from .packing import pack
 from .port import Limits
 from .views import create_views, history_name
@@ -144,7 +145,7 @@ class HotStore:
         wait until all have. Done again after a crash, it ends the same.
         """
         target = named(dataset)
-        gone = f"feed = {_text(feed)} AND {_within(target, start, end)}"
+        gone = f"feed = {_text(feed)} AND {within(target, start, end)}"
         fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
         with self._writing[dataset]:
             held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
@@ -237,15 +238,3 @@ def _staging(dataset: str) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _within(dataset: Dataset, start: datetime, end: datetime) -> str:
-    if start.tzinfo is None or end.tzinfo is None:
-        raise ValueError("a span needs zone-aware times")
-    if dataset.column(dataset.partition).type == "date":
-        low, high = (f"toDate32('{moment.date()}')" for moment in (start, end))
-    else:
-        low, high = (
-            f"fromUnixTimestamp64Micro({round(moment.timestamp() * 1_000_000)}, 'UTC')" for moment in (start, end)
-        )
-    return f"{dataset.partition} >= {low} AND {dataset.partition} < {high}"

@@ -15,6 +15,7 @@ from carbon254.model import Dataset, catalogue
 from carbon254.model.flags import Flag
 
 from .ddl import TABLES
+from .literal import literal
 
 PLACE = "toUInt64OrZero(substringIndex(batch_id, '-', 1))"
 # These keep their current version only; what they held before is computed again, not read.
@@ -34,8 +35,7 @@ def bounds(offsets: Mapping[str, int], at: datetime) -> dict[str, str]:
 
 
 def _not_let_out_later(at: datetime) -> str:
-    micros = round(at.timestamp() * 1_000_000)
-    return f" AND NOT (bitAnd(flags, {int(Flag.RELEASED)}) AND known_at > fromUnixTimestamp64Micro({micros}, 'UTC'))"
+    return f" AND NOT (bitAnd(flags, {int(Flag.RELEASED)}) AND known_at > {literal(at)})"
 
 
 def setting(filters: Mapping[str, str]) -> str:
