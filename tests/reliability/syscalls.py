@@ -18,16 +18,16 @@ from pathlib import Path
 import pytest
 
 from .disk import Disk, Folder, Inode
-from .tiers import figure
 
 CALLS = (
-    "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,ftruncate,"
+    "openat,write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,ftruncate,"
     "truncate,lseek,close,rmdir"
 )
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (-?\d+)(?:<[^>]*>)?(.*)$", re.DOTALL)
 _HEX = re.compile(r'"((?:\\x[0-9a-f]{2})*)"|<((?:\\x[0-9a-f]{2})*)>')
 _FD = re.compile(r"^(\d+)<((?:\\x[0-9a-f]{2})*)")
-_PATIENCE_S = figure(20, 200)
+# Only a process that hangs is ended: a loaded machine may take its time.
+_PATIENCE_S = 300
 ACK, SYNC = "ack", "sync"
 
 
@@ -120,7 +120,7 @@ class Replay:
                 yield SYNC
                 self._sync(call)
                 yield SYNC
-            elif call.name == "write" and call.path == self._acks:
+            elif call.name == "writev" and call.path == self._acks:
                 self.said += call.strings[0].decode().split("\n")[:-1]
                 yield ACK
             elif call.result >= 0:

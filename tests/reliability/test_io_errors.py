@@ -34,7 +34,7 @@ def reachable(kind: str, folder: Path) -> dict[str, list[int]]:
     seen, found, opened = defaultdict[str, int](int), defaultdict[str, list[int]](list), False
     for call in calls(trace):
         seen[call.name] += 1
-        if call.name == "write" and call.path == str(acks):
+        if call.name == "writev" and call.path == str(acks):
             opened = opened or b"opened" in call.strings[0]
         elif opened and (call.path.startswith(str(live)) or any(s.startswith(bytes(live)) for s in call.strings)):
             found[call.name].append(seen[call.name])
