@@ -7,7 +7,7 @@ skipped.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -40,18 +40,20 @@ class Lakekeeper:
         if held:
             by_dataset[TABLE] += held
         for name, group in by_dataset.items():
-            done = self._lake.offset(name)
-            reach("lake.asked")
-            fresh = [record for record in group if record.offset > done]
-            if fresh:
-                table = pa.concat_tables([decode(record.body) for record in fresh]).unify_dictionaries()
-                self._lake.append({name: table}, {name: max(record.offset for record in fresh)})
-                reach("lake.appended")
-                keep_seals(self._log, self._lake, name)
-                reach("lake.sealed")
+            self._append(name, group)
         if records or held:
             commit(self._log, CONSUMER, [*records, *held])
         return len(records) + len(held)
+
+    def _append(self, name: str, group: Sequence[Record]) -> None:
+        """Until the dataset holds the records: where another writer was first, what it left over is chosen anew."""
+        while fresh := [record for record in group if record.offset > (done := self._lake.offset(name))]:
+            reach("lake.asked")
+            table = pa.concat_tables([decode(record.body) for record in fresh]).unify_dictionaries()
+            self._lake.append({name: table}, {name: max(record.offset for record in fresh)}, {name: done})
+            reach("lake.appended")
+            keep_seals(self._log, self._lake, name)
+            reach("lake.sealed")
 
 
 def keep_seals(log: Log, lake: Lake, dataset: str) -> None:

@@ -42,6 +42,14 @@ def test_a_batch_is_appended_with_its_offset_and_never_twice(lake: Lake) -> None
     assert (lake.count("interval_prices"), lake.offset("interval_prices")) == (6, 8)
 
 
+def test_rows_chosen_before_another_writer_came_are_not_stored(lake: Lake) -> None:
+    batch = {"interval_prices": prices(price())}
+    assert lake.append(batch, {"interval_prices": 7}, {"interval_prices": 0}) == 1
+    assert lake.append(batch, {"interval_prices": 9}, {"interval_prices": 0}) == 0
+    assert (lake.count("interval_prices"), lake.offset("interval_prices")) == (1, 7)
+    assert lake.append(batch, {"interval_prices": 9}, {"interval_prices": 7}) == 1
+
+
 def test_each_dataset_has_its_own_offset(lake: Lake) -> None:
     ticks = shaped("market_ticks", [tick(sequence=2**64 - 1)])
     lake.append({"interval_prices": prices(price()), "market_ticks": ticks}, {"interval_prices": 3, "market_ticks": 9})

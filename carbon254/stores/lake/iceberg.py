@@ -55,14 +55,20 @@ class Lake:
         self._lock = threading.Lock()
         catalog.create_namespace_if_not_exists(NAMESPACE)
 
-    def append(self, batches: Mapping[str, pa.Table], offsets: Mapping[str, int]) -> int:
+    def append(
+        self, batches: Mapping[str, pa.Table], offsets: Mapping[str, int], beyond: Mapping[str, int] | None = None
+    ) -> int:
         """One commit a dataset with its offset; gives the rows stored. See `port.LakeStore.append`."""
+        since = beyond or {}
         with self._lock:
-            return sum(self._append(named(name), rows, offsets.get(name)) for name, rows in batches.items())
+            return sum(
+                self._append(named(name), rows, offsets.get(name), since.get(name)) for name, rows in batches.items()
+            )
 
-    def _append(self, dataset: Dataset, rows: pa.Table, offset: int | None) -> int:
+    def _append(self, dataset: Dataset, rows: pa.Table, offset: int | None, since: int | None) -> int:
         table = self._ready(dataset)
-        if offset is not None and offset <= _offset(table):
+        stands = _offset(table)
+        if (offset is not None and offset <= stands) or (since is not None and since != stands):
             return 0
         with table.transaction() as change:
             if rows.num_rows:

@@ -12,11 +12,14 @@ import pyarrow as pa
 class LakeStore(Protocol):
     """One table a dataset, partitioned by day (by year for datasets by date)."""
 
-    def append(self, batches: Mapping[str, pa.Table], offsets: Mapping[str, int]) -> int:
+    def append(
+        self, batches: Mapping[str, pa.Table], offsets: Mapping[str, int], beyond: Mapping[str, int] | None = None
+    ) -> int:
         """One commit a dataset, with the log offset consumed in the same commit; gives the rows stored.
 
-        A dataset whose stored offset is not below the one given is skipped: that commit was done before a crash. A
-        dataset without an offset is always appended.
+        A dataset whose stored offset is not below the one given is skipped: that commit was done before a crash. So is
+        one that stands elsewhere than at `beyond`, where the rows were chosen as what lies beyond it: another writer
+        was first, and has some of them. A dataset without an offset is always appended.
         """
         ...
 
