@@ -9,16 +9,21 @@ older content that comes back after a correction is a new arrival, because the p
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from carbon254.errors import PayloadRefused, WorkspaceError
+from carbon254.errors import Carbon254Error, PayloadRefused, WorkspaceError
 from carbon254.faults import reach
-from carbon254.stores.log import Log, NewRecord
-from carbon254.stores.raw import Provenance, RawArchive
+from carbon254.stores.log import Log, NewRecord, Txn
+from carbon254.stores.raw import Provenance, RawArchive, RawRef
 from carbon254.telemetry import Metrics
 from carbon254.wire.archive import unpack
+
+# Who was refused asks again within a minute or never.
+_REMEMBERED_S = 60.0
+_NONE = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +40,38 @@ class Arrived:
     headers: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a sender's messages were taken in: kept with the payload, if nobody went further meanwhile."""
+
+    scope: str
+    key: str
+    before: bytes | None
+    after: bytes
+
+
 class Inbox:
     """Accepts payloads into the raw archive and the raw log."""
 
     def __init__(self, raw: RawArchive, log: Log, metrics: Metrics) -> None:
         self._raw, self._log, self._metrics = raw, log, metrics
         self.full = ""
+        self._refused: tuple[Exception, float] | None = None
 
-    def accept(self, arrived: Arrived) -> tuple[str, bool]:
-        """(SHA-256 of the payload, whether it is new). It is on disk when this returns.
+    def accept(self, arrived: Arrived, mark: Mark | None = None) -> tuple[str, bool]:
+        """(SHA-256 of the payload, whether it is new). It is on disk when this returns, and `mark` with it.
 
         Raises WorkspaceError, and keeps nothing, where the disk budget is used up.
         """
         if self.full:
             raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
-        reference = self._raw.put(arrived.data, _provenance(arrived))
+        reference = self._put(arrived)
         reach("inbox.archived")
         content = content_digest(arrived.name, arrived.data)
         subject = arrived.subject or arrived.name or content
         with self._log.transaction() as txn:
+            if mark is not None and not _marked(txn, mark):
+                return reference.sha256, False
             latest = txn.get_state(f"latest:{arrived.topic}", subject)
             known = txn.get_state(f"content:{arrived.topic}", content)
             if (latest is None and known) or (latest is not None and latest.decode() == content):
@@ -73,6 +91,28 @@ class Inbox:
         reach("inbox.accepted")
         self._metrics.payloads.labels(arrived.topic).inc()
         return reference.sha256, True
+
+    def answer(self) -> None:
+        """Raise what the archive last said, where it refused a payload a moment ago; else see that it answers."""
+        if self._refused is not None and time.monotonic() < self._refused[1] + _REMEMBERED_S:
+            raise self._refused[0]
+        _ = _NONE in self._raw
+
+    def _put(self, arrived: Arrived) -> RawRef:
+        try:
+            kept = self._raw.put(arrived.data, _provenance(arrived))
+        except (Carbon254Error, OSError) as error:
+            self._refused = error, time.monotonic()
+            raise
+        self._refused = None
+        return kept
+
+
+def _marked(txn: Txn, mark: Mark) -> bool:
+    if txn.get_state(mark.scope, mark.key) != mark.before:
+        return False
+    txn.put_state(mark.scope, mark.key, mark.after)
+    return True
 
 
 def content_digest(name: str, data: bytes) -> str:

@@ -41,3 +41,41 @@ def _field(column: Column) -> dict[str, Any]:
     if column.nullable:
         return described | {"type": ["null", _TYPES[column.type]], "default": None}
     return described | {"type": _TYPES[column.type]}
+
+
+# Fields that readers of the feed topics know already, in their order: our name of each, and its type there.
+_LMP = {
+    "node": ("location", "string"),
+    "timestamp": ("interval_start", {"type": "long", "logicalType": "timestamp-millis"}),
+    "lmp": ("lmp", "double"),
+    "congestion": ("congestion", "double"),
+    "loss": ("loss", "double"),
+    "energy": ("energy", "double"),
+    "market_run": ("market_run", "string"),
+}
+_EMPTY: dict[str, Any] = {"string": "", "category": "", "float64": 0.0, "date": 0}
+_MAY_LACK = "double"
+
+
+def published_schema(dataset: Dataset, topic: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """(the record of a published topic, names of ours by the names there where they differ).
+
+    Real-time prices keep the record that readers expect; what we add to it comes with defaults, so that either side
+    reads the other. A component that the market did not publish is null, never zero.
+    """
+    if dataset.name != "interval_prices" or ".rt" not in topic:
+        return avro_schema(dataset), {}
+    expected = [
+        {"name": name, "type": ["null", kind], "default": None} if kind == _MAY_LACK else {"name": name, "type": kind}
+        for name, (_, kind) in _LMP.items()
+    ]
+    taken = {ours for ours, _ in _LMP.values()} - {"interval_start"}
+    more = [_defaulted(column) for column in dataset.columns if column.name not in taken]
+    record = {"type": "record", "name": "ISORealtimeLMP", "namespace": f"{NAMESPACE}.feeds.iso", "doc": dataset.title}
+    return record | {"fields": [*expected, *more]}, {name: ours for name, (ours, _) in _LMP.items() if name != ours}
+
+
+def _defaulted(column: Column) -> dict[str, Any]:
+    if column.nullable:
+        return _field(column)
+    return _field(column) | {"default": _EMPTY.get(column.type, 0)}

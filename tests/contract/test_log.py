@@ -11,6 +11,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from contract.log_engines import ENGINES, engine
 
 from carbon254.errors import CorruptRecord
 from carbon254.stores.log import Letter, Log, NewRecord, open_log
@@ -19,10 +20,17 @@ NOW = datetime(2025, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
+def embedded(tmp_path: Path) -> Iterator[Log]:
+    """The embedded log, for tests that change its file under it."""
     opened = open_log(tmp_path / "log.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=ENGINES)
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    with engine(request, tmp_path) as opened:
+        yield opened
 
 
 def record(topic: str = "raw.a", key: str | None = None, body: bytes = b"x", **headers: object) -> NewRecord:
@@ -105,13 +113,13 @@ def test_trim_takes_only_what_every_consumer_has_carried(log: Log) -> None:
     assert log.end_offset() == offsets[2]
 
 
-def test_a_flipped_bit_is_never_served(log: Log, tmp_path: Path) -> None:
-    log.append([record(body=b"good" * 100)])
+def test_a_flipped_bit_is_never_served(embedded: Log, tmp_path: Path) -> None:
+    embedded.append([record(body=b"good" * 100)])
     with apsw.Connection(str(tmp_path / "log.db")) as db:
         db.execute("UPDATE records SET body = zeroblob(length(body))")
     with pytest.raises(CorruptRecord, match="record 1"):
-        log.read("c", "raw.")
-    assert any("record 1" in problem for problem in log.check())
+        embedded.read("c", "raw.")
+    assert any("record 1" in problem for problem in embedded.check())
 
 
 def test_wait_returns_when_something_is_appended(log: Log) -> None:
@@ -121,13 +129,13 @@ def test_wait_returns_when_something_is_appended(log: Log) -> None:
     assert datetime.now(UTC) - began < timedelta(seconds=5)
 
 
-def test_changed_headers_are_never_served(log: Log, tmp_path: Path) -> None:
-    log.append([record(body=b"", sha256="abc")])
+def test_changed_headers_are_never_served(embedded: Log, tmp_path: Path) -> None:
+    embedded.append([record(body=b"", sha256="abc")])
     with apsw.Connection(str(tmp_path / "log.db")) as db:
         db.execute("UPDATE records SET headers = replace(headers, 'abc', 'abd')")
     with pytest.raises(CorruptRecord, match="record 1"):
-        log.fetch(1)
-    assert any("record 1" in problem for problem in log.check())
+        embedded.fetch(1)
+    assert any("record 1" in problem for problem in embedded.check())
 
 
 def test_a_read_holds_no_more_bodies_than_it_returns(log: Log) -> None:
@@ -141,18 +149,18 @@ def test_a_read_holds_no_more_bodies_than_it_returns(log: Log) -> None:
 
 
 @pytest.mark.parametrize("bit", [0, 7, 8 * 500, 8 * 999 + 7])
-def test_one_flipped_bit_is_found_by_every_way_of_reading(log: Log, tmp_path: Path, bit: int) -> None:
+def test_one_flipped_bit_is_found_by_every_way_of_reading(embedded: Log, tmp_path: Path, bit: int) -> None:
     body = bytes(range(250)) * 4
-    log.append([record(body=body), record("raw.b", body=body)])
+    embedded.append([record(body=body), record("raw.b", body=body)])
     changed = bytearray(body)
     changed[bit // 8] ^= 1 << bit % 8
     with apsw.Connection(str(tmp_path / "log.db")) as db:
         db.execute("UPDATE records SET body = ? WHERE offset = 1", (bytes(changed),))
-    for attempt in (lambda: log.read("c", "raw."), lambda: log.fetch(1), lambda: list(log.scan("raw."))):
+    for attempt in (lambda: embedded.read("c", "raw."), lambda: embedded.fetch(1), lambda: list(embedded.scan("raw."))):
         with pytest.raises(CorruptRecord, match=r"record 1 of raw\.a"):
             attempt()
-    assert [problem.split(":")[0] for problem in log.check()] == ["record 1"]
-    assert log.fetch(2).body == log.read("c", "raw.b")[0].body == body
+    assert [problem.split(":")[0] for problem in embedded.check()] == ["record 1"]
+    assert embedded.fetch(2).body == embedded.read("c", "raw.b")[0].body == body
 
 
 def test_a_log_without_harm_has_nothing_to_report(log: Log) -> None:
@@ -167,7 +175,7 @@ def test_offsets_are_never_given_twice(log: Log) -> None:
     assert log.trim("raw.", ["c"], datetime.now(UTC) + timedelta(hours=1)) == 2
     assert list(log.scan("")) == []
     (fresh,) = log.append([record()])
-    assert fresh == log.end_offset() == offsets[-1] + 1
+    assert fresh == log.end_offset() > offsets[-1]
     assert [r.offset for r in log.read("c", "raw.")] == [fresh]
 
 
@@ -182,7 +190,7 @@ def test_nothing_is_trimmed_that_somebody_may_still_want(log: Log, consumers: li
 def test_scan_goes_through_every_page_and_begins_where_it_is_told(log: Log) -> None:
     offsets = log.append([record("raw.a" if n % 2 else "rows.a") for n in range(501)])
     assert [r.offset for r in log.scan("")] == offsets
-    assert [r.offset for r in log.scan("raw.", after=offsets[300])] == [n for n in offsets[301:] if n % 2 == 0]
+    assert [r.offset for r in log.scan("raw.", after=offsets[300])] == offsets[301::2]
 
 
 def test_a_limited_read_takes_the_oldest_of_all_topics(log: Log) -> None:

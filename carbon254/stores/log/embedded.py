@@ -21,9 +21,10 @@ import orjson
 from carbon254.errors import CorruptRecord
 from carbon254.faults import reach
 
+from . import letters
 from .connections import Readers, connect
 from .port import Letter, NewRecord, Record, TopicInfo
-from .transaction import WHOLE_PAYLOAD, EmbeddedTxn, intact, state
+from .transaction import EmbeddedTxn, intact, state
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -36,28 +37,24 @@ CREATE TABLE IF NOT EXISTS offsets (
   consumer TEXT NOT NULL, topic TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (consumer, topic)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (
   scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS letters (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload TEXT NOT NULL, line INTEGER NOT NULL,
-  reason TEXT NOT NULL, raw TEXT NOT NULL, stage TEXT NOT NULL, parser TEXT NOT NULL, received_at TEXT NOT NULL,
-  status TEXT NOT NULL, resolved_by TEXT, UNIQUE (topic, payload, line, reason));
 -- What carries no checksum is held twice, so that `PRAGMA integrity_check` finds either copy changed.
 CREATE INDEX IF NOT EXISTS offsets_again ON offsets (offset);
 CREATE INDEX IF NOT EXISTS state_again ON state (value);
-CREATE INDEX IF NOT EXISTS letters_again ON letters (raw, stage, parser, received_at, status, resolved_by);
 """
-_LETTER = "id, topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by"
 _RECORD = "offset, topic, key, headers, body, crc, appended_s"
 
 
 class EmbeddedLog:
     """A log in one SQLite file. Safe to share between threads and between processes."""
 
+    publishes = False
+
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._news = threading.Condition()
         self._readers = Readers(path)
-        self._writer = connect(path, _SCHEMA)
+        self._writer = connect(path, _SCHEMA + letters.SCHEMA)
 
     def append(self, records: Iterable[NewRecord]) -> list[int]:
         """Append in a transaction of its own."""
@@ -160,21 +157,15 @@ class EmbeddedLog:
 
     def letters(self, topic: str | None = None, status: str | None = None, limit: int = 1_000) -> list[Letter]:
         """Letters, oldest first."""
-        where, values = _letter_filter(topic, status)
-        query = f"SELECT {_LETTER} FROM letters {where} ORDER BY id LIMIT ?"
-        return [_letter(row) for row in self._reader().execute(query, (*values, limit))]
+        return letters.listed(self._reader(), topic, status, limit)
 
     def letter(self, number: int) -> Letter:
         """One letter. Raises KeyError where there is none."""
-        row = self._reader().execute(f"SELECT {_LETTER} FROM letters WHERE id = ?", (number,)).fetchone()
-        if row is None:
-            raise KeyError(f"there is no letter {number}; see: c254 dlq list")
-        return _letter(row)
+        return letters.one(self._reader(), number)
 
     def count_letters(self, topic: str | None = None, status: str | None = None) -> int:
         """How many letters there are."""
-        where, values = _letter_filter(topic, status)
-        return _scalar(self._reader(), f"SELECT count(*) FROM letters {where}", values)
+        return letters.count(self._reader(), topic, status)
 
     def trim(self, prefix: str, consumers: Sequence[str], before: datetime) -> int:
         """Delete records of `prefix` that all `consumers` carried and that are older than `before`; how many."""
@@ -204,6 +195,10 @@ class EmbeddedLog:
         """Return when this process appends something, or after `timeout_s`."""
         with self._news:
             self._news.wait(timeout_s)
+
+    def trouble(self) -> str:
+        """A file answers or raises; there is nothing to wait for."""
+        return ""
 
     def close(self) -> None:
         """Close every connection. Reading or writing afterwards raises WorkspaceError."""
@@ -242,15 +237,3 @@ def _record(row: tuple) -> Record:
     if not intact(headers, body, crc):
         raise CorruptRecord(f"record {offset} of {topic} does not match its checksum; rebuild it: c254 feeds replay")
     return Record(offset, topic, key, orjson.loads(headers), body, appended_s)
-
-
-def _letter_filter(topic: str | None, status: str | None) -> tuple[str, tuple[str, ...]]:
-    wanted = [(column, value) for column, value in (("topic", topic), ("status", status)) if value]
-    where = " AND ".join(f"{column} = ?" for column, _ in wanted)
-    return (f"WHERE {where}" if where else ""), tuple(value for _, value in wanted)
-
-
-def _letter(row: tuple) -> Letter:
-    named = dict(zip(_LETTER.split(", "), row, strict=True))
-    line = None if named["line"] == WHOLE_PAYLOAD else named["line"]
-    return Letter(**{**named, "line": line, "received_at": datetime.fromisoformat(named["received_at"])})

@@ -63,6 +63,16 @@ class TopicInfo:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A message for readers outside, in a topic of their naming; the log keeps no offset of it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Txn(Protocol):
     """All or nothing: outputs, offsets, state and letters."""
 
@@ -72,10 +82,14 @@ class Txn(Protocol):
     def get_state(self, scope: str, key: str) -> bytes | None: ...
     def add_letter(self, letter: Letter) -> None: ...
     def resolve_letters(self, ids: Sequence[int], how: str) -> None: ...
+    def publish(self, messages: Iterable[Published]) -> None: ...
 
 
 class Log(Protocol):
-    """Topics on disk."""
+    """Topics on disk. `publishes` says whether a transaction can also write messages for readers outside."""
+
+    @property
+    def publishes(self) -> bool: ...
 
     def append(self, records: Iterable[NewRecord]) -> list[int]: ...
     def transaction(self) -> AbstractContextManager[Txn]: ...
@@ -93,6 +107,7 @@ class Log(Protocol):
     def trim(self, prefix: str, consumers: Sequence[str], before: datetime) -> int: ...
     def check(self) -> list[str]: ...
     def wait(self, timeout_s: float) -> None: ...
+    def trouble(self) -> str: ...
     def close(self) -> None: ...
 
 

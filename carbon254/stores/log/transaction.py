@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 import apsw
 import orjson
 
+from carbon254.errors import WorkspaceError
 from carbon254.faults import reach
 
-from .port import Letter, NewRecord
-
-# The line of a letter that is about a payload as a whole; a null would never equal another null.
-WHOLE_PAYLOAD = -1
+from . import letters
+from .port import Letter, NewRecord, Published
 
 
 class EmbeddedTxn:
@@ -72,22 +71,16 @@ class EmbeddedTxn:
     def add_letter(self, letter: Letter) -> None:
         """Keep a letter; one that is already there stays as it is."""
         reach("log.lettering")
-        line = WHOLE_PAYLOAD if letter.line is None else letter.line
-        self._db.execute(
-            "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                letter.topic, letter.payload, line, letter.reason, letter.raw, letter.stage, letter.parser,
-                letter.received_at.isoformat(), letter.status, letter.resolved_by,
-            ),
-        )  # fmt: skip
+        letters.add(self._db, letter)
 
     def resolve_letters(self, ids: Sequence[int], how: str) -> None:
         """Mark letters as resolved."""
         reach("log.resolving")
-        self._db.executemany(
-            "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
-        )
+        letters.resolve(self._db, ids, how)
+
+    def publish(self, messages: Iterable[Published]) -> None:
+        """A file has no readers outside: raises WorkspaceError, see `Log.publishes`."""
+        raise WorkspaceError("the embedded log publishes nothing; set C254_KAFKA_BOOTSTRAP")
 
 
 def intact(headers: bytes | str, body: bytes, crc: int) -> bool:
