@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from archive_places import InBucket, InFolder, Kept
 
 from carbon254.errors import CorruptPayload
 from carbon254.stores.raw import Provenance, RawArchive, open_raw
@@ -23,9 +24,21 @@ def provenance(at: datetime = NOW, name: str = "a.csv") -> Provenance:
     return Provenance("iso.rt.lmp.spp", "https://example.org/a", name, "subject", at)
 
 
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.servers("minio"))])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
+    """Where the archive's bytes are, for tests that harm them."""
+    if request.param == "folder":
+        return InFolder(tmp_path / "raw")
+    store = request.getfixturevalue("s3")
+    return InBucket(f"s3://{store.new_bucket()}/desk/raw", store.url)
+
+
 @pytest.fixture
-def raw(tmp_path: Path) -> RawArchive:
-    return open_raw(tmp_path / "raw")
+def raw(kept: Kept) -> RawArchive:
+    return kept.opened()
+
+
+only_folder = pytest.mark.parametrize("kept", ["folder"], indirect=True)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", os.urandom(300_000), b"line\n" * 3_000_000])
@@ -44,18 +57,17 @@ def test_the_same_bytes_are_one_object_and_every_arrival_one_line(raw: RawArchiv
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "swap"])
-def test_changed_bytes_are_never_returned(raw: RawArchive, tmp_path: Path, harm: str) -> None:
+def test_changed_bytes_are_never_returned(raw: RawArchive, kept: Kept, harm: str) -> None:
     sha256 = raw.put(os.urandom(5_000), provenance()).sha256
     other = raw.put(b"other" * 1_000, provenance()).sha256
-    path = tmp_path / "raw" / sha256[:2] / f"{sha256}.zst"
-    packed = bytearray(path.read_bytes())
+    packed = bytearray(kept.read(sha256))
     if harm == "flip":
         packed[len(packed) // 2] ^= 1
     elif harm == "cut":
         packed = packed[: len(packed) // 2]
     else:
-        packed = bytearray((tmp_path / "raw" / other[:2] / f"{other}.zst").read_bytes())
-    path.write_bytes(packed)
+        packed = bytearray(kept.read(other))
+    kept.write(sha256, packed)
     with pytest.raises(CorruptPayload):
         raw.get(sha256)
 
@@ -65,6 +77,7 @@ def test_an_unknown_payload_is_a_key_error(raw: RawArchive) -> None:
         raw.get("0" * 64)
 
 
+@only_folder
 def test_a_crash_before_the_rename_leaves_nothing_visible(raw: RawArchive, tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
@@ -78,6 +91,7 @@ def test_a_crash_before_the_rename_leaves_nothing_visible(raw: RawArchive, tmp_p
     assert raw.get(sha256) == b"half"
 
 
+@only_folder
 def test_sweeping_leaves_what_is_being_written(raw: RawArchive, tmp_path: Path) -> None:
     folder = tmp_path / "raw" / "ab"
     folder.mkdir()
@@ -87,18 +101,18 @@ def test_sweeping_leaves_what_is_being_written(raw: RawArchive, tmp_path: Path) 
     assert raw.sweep() == 1
 
 
-def test_a_line_that_a_crash_cut_off_is_no_arrival(raw: RawArchive, tmp_path: Path) -> None:
+def test_a_line_that_a_crash_cut_off_is_no_arrival(raw: RawArchive, kept: Kept) -> None:
     sha256 = raw.put(b"bytes", provenance()).sha256
-    journal = tmp_path / "raw" / sha256[:2] / f"{sha256}.jsonl"
-    journal.write_bytes(journal.read_bytes() + journal.read_bytes()[:20])
+    journal = kept.read(sha256, ".jsonl")
+    kept.write(sha256, journal + journal[:20], ".jsonl")
     assert [one.received_at for one in raw.provenance(sha256)] == [NOW]
     raw.put(b"bytes", provenance(NOW + timedelta(hours=1)))
     assert [one.received_at for one in raw.provenance(sha256)] == [NOW, NOW + timedelta(hours=1)]
 
 
-def test_a_crash_between_the_bytes_and_the_note_is_mended_by_the_next_arrival(raw: RawArchive, tmp_path: Path) -> None:
+def test_a_crash_between_the_bytes_and_the_note_is_mended_by_the_next_arrival(raw: RawArchive, kept: Kept) -> None:
     sha256 = raw.put(b"bytes", provenance()).sha256
-    (tmp_path / "raw" / sha256[:2] / f"{sha256}.jsonl").unlink()
+    kept.drop(sha256, ".jsonl")
     assert raw.provenance(sha256) == []
     raw.put(b"bytes", provenance())
     assert len(raw.provenance(sha256)) == 1
@@ -106,23 +120,22 @@ def test_a_crash_between_the_bytes_and_the_note_is_mended_by_the_next_arrival(ra
         raw.provenance("0" * 64)
 
 
-def test_a_damaged_note_is_said(raw: RawArchive, tmp_path: Path) -> None:
+def test_a_damaged_note_is_said(raw: RawArchive, kept: Kept) -> None:
     sha256 = raw.put(b"bytes", provenance()).sha256
-    journal = tmp_path / "raw" / sha256[:2] / f"{sha256}.jsonl"
-    journal.write_bytes(b"#" + journal.read_bytes()[1:])
+    kept.write(sha256, b"#" + kept.read(sha256, ".jsonl")[1:], ".jsonl")
     with pytest.raises(CorruptPayload, match="provenance"):
         raw.provenance(sha256)
 
 
-def test_the_same_bytes_again_mend_a_damaged_object(raw: RawArchive, tmp_path: Path) -> None:
+def test_the_same_bytes_again_mend_a_damaged_object(raw: RawArchive, kept: Kept) -> None:
     data = os.urandom(5_000)
     sha256 = raw.put(data, provenance()).sha256
-    path = tmp_path / "raw" / sha256[:2] / f"{sha256}.zst"
-    path.write_bytes(path.read_bytes()[:100])
+    kept.write(sha256, kept.read(sha256)[:100])
     raw.put(data, provenance())
     assert raw.get(sha256) == data
 
 
+@only_folder
 def test_threads_and_processes_share_the_folder(raw: RawArchive, tmp_path: Path) -> None:
     code = f"""
 import pathlib, datetime
@@ -158,20 +171,15 @@ def test_everything_is_synced_before_put_returns(tmp_path: Path, monkeypatch: py
     assert kinds == [root, ".tmp", ".jsonl", folder]
 
 
-def _packed(raw: RawArchive, folder: Path, data: bytes) -> tuple[str, Path]:
-    sha256 = raw.put(data, provenance()).sha256
-    return sha256, folder / "raw" / sha256[:2] / f"{sha256}.zst"
-
-
-def test_no_flipped_bit_of_an_object_is_ever_served(raw: RawArchive, tmp_path: Path) -> None:
+def test_no_flipped_bit_of_an_object_is_ever_served(raw: RawArchive, kept: Kept) -> None:
     """Every bit, also those of the frame's header, which promise a size and a window."""
     data = bytes(range(64)) + b"settlement,price\n" * 20
-    sha256, path = _packed(raw, tmp_path, data)
-    packed, refused = path.read_bytes(), 0
+    sha256 = raw.put(data, provenance()).sha256
+    packed, refused = kept.read(sha256), 0
     for bit in range(8 * len(packed)):
         changed = bytearray(packed)
         changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
+        kept.write(sha256, changed)
         try:
             assert raw.get(sha256) == data, bit
         except CorruptPayload:
@@ -180,11 +188,11 @@ def test_no_flipped_bit_of_an_object_is_ever_served(raw: RawArchive, tmp_path: P
     assert refused > 8 * 64
 
 
-def test_an_object_cut_anywhere_is_never_served(raw: RawArchive, tmp_path: Path) -> None:
-    sha256, path = _packed(raw, tmp_path, os.urandom(200))
-    packed = path.read_bytes()
+def test_an_object_cut_anywhere_is_never_served(raw: RawArchive, kept: Kept) -> None:
+    sha256 = raw.put(os.urandom(200), provenance()).sha256
+    packed = kept.read(sha256)
     for length in range(len(packed)):
-        path.write_bytes(packed[:length])
+        kept.write(sha256, packed[:length])
         with pytest.raises(CorruptPayload, match=sha256):
             raw.get(sha256)
 
@@ -203,15 +211,15 @@ def test_every_field_of_an_arrival_comes_back(raw: RawArchive) -> None:
 
 
 def test_a_large_payload_is_packed_and_comes_back_and_one_harmed_byte_of_it_is_found(
-    raw: RawArchive, tmp_path: Path
+    raw: RawArchive, kept: Kept
 ) -> None:
     data = os.urandom(1 << 20) + bytes(24 << 20)
-    sha256, path = _packed(raw, tmp_path, data)
+    sha256 = raw.put(data, provenance()).sha256
     assert raw.get(sha256) == data
-    packed = bytearray(path.read_bytes())
+    packed = bytearray(kept.read(sha256))
     assert len(packed) < 2 << 20
     packed[len(packed) // 2] ^= 1
-    path.write_bytes(packed)
+    kept.write(sha256, packed)
     with pytest.raises(CorruptPayload):
         raw.get(sha256)
 
@@ -227,6 +235,7 @@ def test_opening_removes_what_a_crash_left_and_nothing_else(tmp_path: Path) -> N
     assert raw.get(sha256) == b"bytes"
 
 
+@only_folder
 def test_a_sweep_between_making_and_locking_a_file_costs_nothing(
     raw: RawArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +252,7 @@ def test_a_sweep_between_making_and_locking_a_file_costs_nothing(
     assert list((tmp_path / "raw").glob("*/*.tmp")) == []
 
 
+@only_folder
 @pytest.mark.parametrize("suffix", [".tmp", ".jsonl"])
 def test_what_the_disk_refused_is_neither_kept_nor_taken_for_noted(
     raw: RawArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str

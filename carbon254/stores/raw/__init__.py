@@ -1,5 +1,7 @@
-"""The raw archive: every byte as it came."""
+"""The raw archive: every byte as it came, in a folder or on S3 by URL."""
 
-from .archive import Provenance, RawArchive, RawRef, open_raw
+from .archive import RawArchive, RawRef
+from .notes import Provenance
+from .opening import open_raw
 
 __all__ = ["Provenance", "RawArchive", "RawRef", "open_raw"]

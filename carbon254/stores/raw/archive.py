@@ -5,7 +5,7 @@
 
 A payload is written to a temporary file, synced, renamed, and its folder synced, before `put` returns. Reading checks
 the bytes against their name. Files in the making are locked, so that several processes may share the folder: opening
-the archive removes what a crash left, and nothing that somebody is writing. A later store on S3 keeps the same names.
+the archive removes what a crash left, and nothing that somebody is writing. The store on S3 keeps the same names.
 """
 
 from __future__ import annotations
@@ -14,38 +14,17 @@ import errno
 import fcntl
 import hashlib
 import os
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
-import orjson
-import zstandard
-
-from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
 from carbon254.lasting import sync_folder
 
-_LEVEL = 3
-_CHUNK = 4 << 20
-_LARGE = 8 << 20
-_CRC = b',"crc":'
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """One arrival of a payload."""
-
-    feed: str
-    url: str
-    name: str
-    subject: str
-    received_at: datetime
-    published_at: datetime | None = None
-    headers: Mapping[str, Any] = field(default_factory=dict)
+from .notes import Provenance, arrivals, line, whole
+from .packing import is_whole, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +64,13 @@ class FolderArchive:
         (a full disk, a failing one), and leaves no half of anything then.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        line = _line(provenance, sha256)
+        told = line(provenance, sha256)
         target = self._path(sha256)
         self._make_folder(target.parent)
         if not self._holds(sha256):
             _write(target, data)
         reach("raw.stored")
-        _note(target.with_suffix(".jsonl"), line)
+        _note(target.with_suffix(".jsonl"), told)
         reach("raw.noted")
         # Also where nothing was new: another process may have renamed, and not yet synced, what we found.
         self._sync(target.parent)
@@ -103,14 +82,8 @@ class FolderArchive:
         path = self._path(sha256)
         if not path.exists():
             raise KeyError(f"the raw archive has no payload {sha256}")
-        try:
-            with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-                data = stream.read()
-        except zstandard.ZstdError as error:
-            raise CorruptPayload(f"payload {sha256} cannot be unpacked: {error}") from error
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise CorruptPayload(f"payload {sha256} does not match its name; restore {path} from a backup")
-        return data
+        with path.open("rb") as stored:
+            return unpack(stored, sha256, str(path))
 
     def provenance(self, sha256: str) -> list[Provenance]:
         """Every arrival of the payload, first first; none where a crash came between the bytes and the note.
@@ -122,10 +95,7 @@ class FolderArchive:
             if sha256 not in self:
                 raise KeyError(f"the raw archive has no payload {sha256}")
             return []
-        try:
-            return [_provenance(line, sha256) for line in _whole(journal.read_bytes()).splitlines()]
-        except (ValueError, TypeError, KeyError) as error:
-            raise CorruptPayload(f"the provenance of {sha256} was damaged; restore {journal} from a backup") from error
+        return arrivals(journal.read_bytes(), sha256, str(journal))
 
     def ids(self) -> Iterator[str]:
         """Every payload's SHA-256."""
@@ -143,16 +113,11 @@ class FolderArchive:
 
     def _holds(self, sha256: str) -> bool:
         """Whether the payload is there and whole: an arrival is acknowledged only when it can be read back."""
-        digest, path = hashlib.sha256(), self._path(sha256)
+        path = self._path(sha256)
         if not path.exists():
             return False
-        try:
-            with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-        except zstandard.ZstdError:
-            return False
-        return digest.hexdigest() == sha256
+        with path.open("rb") as stored:
+            return is_whole(stored, sha256)
 
     def _sync(self, folder: Path) -> None:
         """The folder's names on disk. Raises OSError where they are not, and again until the archive is opened anew."""
@@ -177,22 +142,9 @@ class FolderArchive:
             self._lasting.add(folder)
 
 
-def open_raw(root: Path) -> FolderArchive:
-    """The archive in the folder `root`, made where there is none; what a crash left in it is removed."""
-    archive = FolderArchive(root)
-    archive.sweep()
-    return archive
-
-
 def _write(target: Path, data: bytes) -> None:
     with _in_the_making(target) as (partial, file):
-        compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=2 if len(data) > _LARGE else 0)
-        with compressor.stream_writer(file, size=len(data), closefd=False) as stream:
-            reach("raw.opened")
-            view = memoryview(data)
-            for start in range(0, len(data), _CHUNK):
-                stream.write(view[start : start + _CHUNK])
-                reach("raw.writing")
+        pack(data, file)
         file.flush()
         reach("raw.written")
         os.fsync(file.fileno())
@@ -219,18 +171,18 @@ def _in_the_making(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             return
 
 
-def _note(journal: Path, line: bytes) -> None:
+def _note(journal: Path, told: bytes) -> None:
     """Add a line that is not there yet; what a crash left of an earlier one goes."""
     with journal.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         found = file.read()
-        whole = _whole(found)
-        if line in whole.splitlines(keepends=True):
+        kept = whole(found)
+        if told in kept.splitlines(keepends=True):
             return
         try:
-            file.truncate(len(whole))
-            rest = memoryview(line)
+            file.truncate(len(kept))
+            rest = memoryview(told)
             reach("raw.note_cut")
             while rest:
                 rest = rest[file.write(rest) :]
@@ -238,13 +190,8 @@ def _note(journal: Path, line: bytes) -> None:
             os.fsync(file.fileno())
         except BaseException:
             # A line that may not have reached the disk must not look noted to the next try.
-            file.truncate(len(whole))
+            file.truncate(len(kept))
             raise
-
-
-def _whole(journal: bytes) -> bytes:
-    """The finished lines: one without its end was never acknowledged."""
-    return journal[: journal.rfind(b"\n") + 1]
 
 
 def _remove_orphan(path: Path) -> bool:
@@ -260,21 +207,3 @@ def _remove_orphan(path: Path) -> bool:
             raise
         return False
     return True
-
-
-def _line(provenance: Provenance, sha256: str) -> bytes:
-    """The arrival with a checksum over it and the payload it belongs to."""
-    facts = {one.name: getattr(provenance, one.name) for one in fields(provenance)}
-    told = orjson.dumps(facts | {"headers": dict(provenance.headers)})
-    return told[:-1] + _CRC + b"%d}\n" % zlib.crc32(told, zlib.crc32(sha256.encode()))
-
-
-def _provenance(line: bytes, sha256: str) -> Provenance:
-    """The arrival of a line. Raises ValueError where the line was changed; older lines carry no checksum."""
-    told, marked, crc = line.rpartition(_CRC)
-    if marked and int(crc[:-1]) != zlib.crc32(told + b"}", zlib.crc32(sha256.encode())):
-        raise ValueError("the line does not match its checksum")
-    raw: dict[str, Any] = orjson.loads(told + b"}" if marked else line)
-    found = Provenance(**{**raw, "received_at": datetime.fromisoformat(raw["received_at"])})
-    stamp = raw.get("published_at")
-    return replace(found, published_at=datetime.fromisoformat(stamp) if stamp else None)
