@@ -7,7 +7,7 @@ skipped.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -67,4 +67,9 @@ def keep_seals(log: Log, lake: Lake, dataset: str) -> None:
 
 def broken_files(log: Log, lake: Lake, dataset: str) -> list[Broken]:
     """The dataset's files that are not as they were committed."""
-    return lake.broken(dataset, lambda path: (log.get_state(f"lake:{dataset}", path) or b"").decode())
+    return lake.broken(dataset, seal_of(log, dataset))
+
+
+def seal_of(log: Log, dataset: str) -> Callable[[str], str]:
+    """Gives the digest that was kept of a file; empty where none was."""
+    return lambda path: (log.get_state(f"lake:{dataset}", path) or b"").decode()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,15 +17,24 @@ import pyarrow as pa
 import pytest
 from given_rows import HOUR, T0, benchmark, price, prices, shaped, tick
 
-from carbon254.errors import WorkspaceError
+from carbon254.errors import SettingsError
 from carbon254.model import catalogue, dataset
 from carbon254.model.iceberg import iceberg_schema
-from carbon254.stores.lake import Lake, open_lake
+from carbon254.stores.lake import Lake, open_lake, rest_properties
+
+
+@pytest.fixture(params=["folder", pytest.param("rest", marks=pytest.mark.servers("catalog", "minio"))])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Mapping[str, str]]:
+    """What `open_lake` is given: a folder, or a REST catalog with its files on S3."""
+    if request.param == "folder":
+        return str(tmp_path / "lake"), {}
+    found = request.getfixturevalue("tables")
+    return found.url, rest_properties(found.facts["warehouse"], found.facts["endpoint"])
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    opened = open_lake(tmp_path / "lake")
+def lake(place: tuple[str, Mapping[str, str]]) -> Iterator[Lake]:
+    opened = open_lake(*place)
     yield opened
     opened.close()
 
@@ -76,11 +86,12 @@ def test_rows_come_back_as_they_went_in(lake: Lake) -> None:
     assert filtered.to_pylist() == [{"flags": 512}]
 
 
-def test_files_lie_by_day_and_daily_series_by_year(lake: Lake, tmp_path: Path) -> None:
+def test_files_lie_by_day_and_daily_series_by_year(lake: Lake) -> None:
     lake.append({"interval_prices": prices(*(price(start=T0 + n * HOUR) for n in range(48)))}, {})
     days = [date(1986, 1, 2) + timedelta(days=n) for n in range(730)]
     lake.append({"energy_prices": shaped("energy_prices", [benchmark("crude_oil", "RWTC", d, 1.0) for d in days])}, {})
-    folders = {path.parent.name for path in tmp_path.rglob("*.parquet")}
+    paths = [path for name in ("interval_prices", "energy_prices") for path in lake.seals(name, lambda _: False)]
+    folders = {path.split("/")[-2] for path in paths if path.endswith(".parquet")}
     assert folders == {
         "interval_start_day=2025-03-01", "interval_start_day=2025-03-02",
         "price_date_year=1986", "price_date_year=1987", "price_date_year=1988",
@@ -109,9 +120,11 @@ def test_a_span_can_be_swapped_before_anything_was_appended(lake: Lake) -> None:
     assert lake.count("energy_prices") == 1
 
 
-def test_a_writer_killed_between_commits_leaves_rows_and_offset_in_step(tmp_path: Path) -> None:
+def test_a_writer_killed_between_commits_leaves_rows_and_offset_in_step(
+    place: tuple[str, Mapping[str, str]], tmp_path: Path
+) -> None:
     marks = tmp_path / "marks"
-    writer = subprocess.Popen([sys.executable, __file__, str(tmp_path / "lake"), str(marks)])
+    writer = subprocess.Popen([sys.executable, __file__, json.dumps(place), str(marks)])
     try:
         until = time.monotonic() + 30
         while not marks.exists() or len(marks.read_text().splitlines()) < 4:
@@ -121,13 +134,22 @@ def test_a_writer_killed_between_commits_leaves_rows_and_offset_in_step(tmp_path
         os.kill(writer.pid, signal.SIGKILL)
         writer.wait()
     done = int(marks.read_text().splitlines()[-1])
-    lake = open_lake(tmp_path / "lake")
+    lake = open_lake(*place)
     assert lake.offset("interval_prices") in (done, done + 1)
     assert lake.count("interval_prices") == 10 * lake.offset("interval_prices")
     for offset in range(1, done + 4):
         lake.append({"interval_prices": batch(offset)}, {"interval_prices": offset})
     assert lake.count("interval_prices") == 10 * (done + 3)
     lake.close()
+
+
+def test_how_the_tables_lie_is_told(lake: Lake) -> None:
+    assert lake.stats(T0) == []
+    for offset in (3, 4):
+        lake.append({"interval_prices": prices(price(), price(start=T0 + 24 * HOUR))}, {"interval_prices": offset})
+    (found,) = lake.stats(T0)
+    assert (found.table, found.rows, found.files, found.partitions, found.offset) == ("interval_prices", 4, 4, 2, 4)
+    assert found.snapshots == 2 and 0 < 4 * found.smallest <= found.bytes
 
 
 def test_a_table_of_another_shape_is_refused_by_name(lake: Lake) -> None:
@@ -142,17 +164,18 @@ def test_every_dataset_has_a_table_like_its_schema(lake: Lake) -> None:
         assert empty.column_names == [field.name for field in iceberg_schema(described).fields]
 
 
-def test_a_catalog_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match=r"the lake at http://127\.0\.0\.1:9"):
-        open_lake("http://127.0.0.1:9")
+def test_a_catalog_that_does_not_answer_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^C254_LAKE_URL: the catalog at 127\.0\.0\.1:9 does not answer") as told:
+        open_lake("http://user:secret@127.0.0.1:9")
+    assert "secret" not in str(told.value)
 
 
 def batch(offset: int) -> pa.Table:
     return prices(*(price(f"P{n}", T0 + offset * HOUR) for n in range(10)))
 
 
-def main(folder: Path, marks: Path) -> None:
-    lake = open_lake(folder)
+def main(place: tuple[str, Mapping[str, str]], marks: Path) -> None:
+    lake = open_lake(*place)
     with marks.open("a") as out:
         for offset in range(1, 500):
             lake.append({"interval_prices": batch(offset)}, {"interval_prices": offset})
@@ -161,4 +184,4 @@ def main(folder: Path, marks: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(json.loads(sys.argv[1]), Path(sys.argv[2]))

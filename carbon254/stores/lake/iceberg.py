@@ -7,34 +7,51 @@ read.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan
 from pyiceberg.table import Table
+from pyiceberg.table.sorting import NullOrder
+from pyiceberg.transforms import IdentityTransform
 
-from carbon254.errors import WorkspaceError
+from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.faults import reach
 from carbon254.lasting import make_folder
-from carbon254.model import Dataset
+from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 from carbon254.model.iceberg import iceberg_partition, iceberg_schema, plain_schema
 from carbon254.stores.commits import lasting_commits
 from carbon254.stores.making import alone_in
 
+from .compacting import Compacted, Compaction
+from .expiring import Expired, Expiry
 from .lasting import LastingFileIO
+from .layout import iceberg_sort, ordered, sort_columns
+from .lying import Lying, Part, lying, parts
+from .reaching import Advance
+from .rest import trouble
 from .seals import Broken, broken, digest, files_of
+from .sweeping import Orphan, orphans, remove
+from .trusting import rest_catalog
 
 NAMESPACE = "commodity_data"
 OFFSET = "c254.offset"
 _BUSY_S = 30
+_TRIES = 20
+_WAIT_S = 0.02
+
+Done = TypeVar("Done")
 
 _PROPERTIES = {
     "format-version": "2",
@@ -62,7 +79,10 @@ class Lake:
         since = beyond or {}
         with self._lock:
             return sum(
-                self._append(named(name), rows, offsets.get(name), since.get(name)) for name, rows in batches.items()
+                _looking_again(
+                    lambda name=name, rows=rows: self._append(named(name), rows, offsets.get(name), since.get(name))
+                )
+                for name, rows in batches.items()
             )
 
     def _append(self, dataset: Dataset, rows: pa.Table, offset: int | None, since: int | None) -> int:
@@ -88,7 +108,11 @@ class Lake:
         """Swap a feed's rows of [start, end) for `table`, in one commit. The offset stays as it is."""
         target = named(dataset)
         gone = _span(target, feed, start, end)
-        with self._lock, self._ready(target).transaction() as change:
+        with self._lock:
+            _looking_again(lambda: self._replace_span(target, gone, table))
+
+    def _replace_span(self, target: Dataset, gone: BooleanExpression, table: pa.Table | None) -> None:
+        with self._ready(target).transaction() as change:
             if self._found(target, holding_rows=True) is not None:
                 with warnings.catch_warnings():
                     # Nothing to take away is an ordinary rebuild, not news.
@@ -124,6 +148,52 @@ class Lake:
         table = self._found(named(dataset))
         return [] if table is None else broken(table, seal_of)
 
+    def stats(self, now: datetime) -> list[Lying]:
+        """How each table that there is lies, and what upkeep would do to it."""
+        tables = [(dataset, self._found(dataset)) for dataset in catalogue().values()]
+        return [lying(dataset, table, _offset(table), now) for dataset, table in tables if table is not None]
+
+    def parts(self, dataset: str, now: datetime) -> list[Part]:
+        """How each partition of a table lies, oldest first."""
+        table = self._found(named(dataset))
+        return [] if table is None else parts(named(dataset), table, now)
+
+    def compact(
+        self,
+        dataset: str,
+        now: datetime,
+        older_than: timedelta | None = None,
+        seal_of: Callable[[str], str] = lambda _: "",
+    ) -> Iterator[Compacted]:
+        """Merge the small files of each partition, a bounded group of partitions a commit; no row is lost or doubled.
+
+        `seal_of` gives the digest of a file that was kept, empty where none was: a harmed file is left as it is and
+        told of. Others may write meanwhile. Raises TransientError where they never let a commit through.
+        """
+        target = named(dataset)
+        if self._found(target, holding_rows=True) is not None:
+            yield from Compaction(
+                target, lambda: self._ready(target), lambda: self._lock, seal_of, now, older_than
+            ).steps()
+
+    def expire(self, dataset: str, before: datetime, advance: Advance | None = None) -> Expired:
+        """Forget snapshots from before an instant, and remove the files that only they named. The current one stays."""
+        target = named(dataset)
+        if self._found(target) is None:
+            return Expired(dataset)
+        return Expiry(dataset, lambda: self._ready(target), lambda: self._lock, before).run(advance)
+
+    def orphans(self, dataset: str, before: datetime, advance: Advance | None = None) -> list[Orphan]:
+        """Files of the dataset last written before an instant that no snapshot names."""
+        table = self._found(named(dataset))
+        return [] if table is None else orphans(dataset, table, before, advance)
+
+    def remove(self, found: Sequence[Orphan]) -> tuple[int, int]:
+        """Remove orphans; gives how many went, and their bytes."""
+        by_name = {one.table: self._ready(named(one.table)) for one in found}
+        gone = [remove(table.io, (one.path for one in found if one.table == name)) for name, table in by_name.items()]
+        return sum(files for files, _ in gone), sum(size for _, size in gone)
+
     def location(self, dataset: str) -> str:
         """Where the dataset's files are, for engines that read the table by its place."""
         return self._ready(named(dataset)).location()
@@ -145,7 +215,11 @@ class Lake:
         table = self._found(dataset)
         if table is None:
             return self._catalog.create_table(
-                (NAMESPACE, dataset.name), wanted, partition_spec=iceberg_partition(dataset), properties=_PROPERTIES
+                (NAMESPACE, dataset.name),
+                wanted,
+                partition_spec=iceberg_partition(dataset),
+                sort_order=iceberg_sort(dataset),
+                properties=_PROPERTIES,
             )
         held = {field.name for field in table.schema().fields}
         new = [name for name in dataset.names if name not in held]
@@ -158,49 +232,72 @@ class Lake:
         if new:
             with table.update_schema() as change:
                 change.union_by_name(wanted)
+        if table.sort_order().is_unsorted:
+            with table.update_sort_order() as order:
+                for name in sort_columns(dataset):
+                    order.asc(name, IdentityTransform(), NullOrder.NULLS_FIRST)
         return table
 
 
 def open_lake(url: str | Path, properties: Mapping[str, str] | None = None) -> Lake:
     """Open a folder (made where there is none) or a REST catalog at `http(s)://…`.
 
-    `properties` go to the catalog as they are (credential, warehouse, s3.endpoint …). Raises WorkspaceError where the
-    catalog cannot be opened.
+    `properties` go to the catalog as they are (see `rest_properties`). Raises WorkspaceError where the folder cannot be
+    opened, SettingsError where the REST catalog cannot.
     """
     place = str(url)
-    try:
-        if place.startswith(("http://", "https://")):
-            return Lake(load_catalog("carbon254", **{**(properties or {}), "type": "rest", "uri": place}))
+    if not place.startswith(("http://", "https://")):
         return _in_folder(Path(place).absolute(), properties or {})
+    try:
+        return Lake(rest_catalog(place, properties or {}))
     except Exception as error:
-        raise WorkspaceError(f"the lake at {place} cannot be opened: {str(error)[:300]}") from error
+        raise SettingsError(trouble(place, error)) from error
 
 
 def _in_folder(folder: Path, properties: Mapping[str, str]) -> Lake:
-    make_folder(folder / "warehouse")
     options = {
         **properties,
         "uri": f"sqlite:///{folder / 'catalog.db'}?timeout={_BUSY_S}",
         "warehouse": f"file://{folder}/warehouse",
         "py-io-impl": f"{LastingFileIO.__module__}.{LastingFileIO.__name__}",
     }
-    with alone_in(folder):
-        catalog = SqlCatalog("carbon254", **options)
-        # The library opened connections already, before the rules for them were there.
-        lasting_commits(catalog.engine)
-        catalog.engine.dispose()
-        return Lake(catalog)
+    try:
+        make_folder(folder / "warehouse")
+        with alone_in(folder):
+            catalog = SqlCatalog("carbon254", **options)
+            # The library opened connections already, before the rules for them were there.
+            lasting_commits(catalog.engine)
+            catalog.engine.dispose()
+            return Lake(catalog)
+    except Exception as error:
+        raise WorkspaceError(f"the lake at {folder} cannot be opened: {str(error)[:300]}") from error
 
 
 def _offset(table: Table) -> int:
     return int(table.properties.get(OFFSET, "0"))
 
 
+def _looking_again(act: Callable[[], Done]) -> Done:
+    """What `act` gives, done again from its beginning where another writer's commit came first.
+
+    A commit that lost has not happened; looking again finds what the other stored.
+    """
+    for turn in range(_TRIES):
+        try:
+            return act()
+        except CommitFailedException:
+            if turn == _TRIES - 1:
+                raise
+            # Processes that lost together must not come back together.
+            time.sleep(_WAIT_S * min(turn + 1, 5) * (1 + os.getpid() % 7 / 7))
+    raise AssertionError("unreachable")
+
+
 def _plain(rows: pa.Table, dataset: Dataset) -> pa.Table:
     lacking = [name for name in dataset.names if name not in rows.column_names]
     if lacking:
         raise ValueError(f"{dataset.name}: the table lacks {', '.join(lacking)}; shape it with model.arrow.conform")
-    return rows.select(dataset.names).cast(plain_schema(dataset))
+    return ordered(rows.select(dataset.names), dataset).cast(plain_schema(dataset))
 
 
 def _span(dataset: Dataset, feed: str, start: datetime, end: datetime) -> BooleanExpression:

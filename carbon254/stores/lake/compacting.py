@@ -1,0 +1,176 @@
+"""Many small files of a partition become few sorted ones, and no row is lost or doubled, whoever writes meanwhile.
+
+A few partitions are rewritten, then committed together: the old files leave and the new ones come in one snapshot. The
+commit decides. Where another writer was first, what was rewritten still stands if its old files are all there, and is
+committed again on top; otherwise it is thrown away and that partition waits for the next turn. Neither the table's
+offset nor any other property is touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+
+from carbon254.errors import CorruptPayload, TransientError
+from carbon254.faults import reach
+from carbon254.model import Dataset
+
+from .replacing import Replacing
+from .rewriting import Plan, Rewrite, SealOf, rewritten, tasks_of
+from .survey import survey
+from .tiers import MOST_ROWS, Partition, bins
+
+_TOGETHER = 8  # partitions a commit, and no more rows than one file may have
+_TRIES = 30
+_WAIT_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What became of a partition; `why` says what kept it from being merged."""
+
+    table: str
+    partition: str
+    tier: str
+    rows: int = 0
+    files_before: int = 0
+    files_after: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    why: str = ""
+
+
+def plans(table: Table, dataset: Dataset, now: datetime, older_than: timedelta | None) -> list[Plan]:
+    """What is worth merging, oldest partition first; `older_than` leaves younger partitions alone."""
+    found = []
+    for partition, files in survey(table, dataset).items():
+        if older_than is not None and partition.age(now) < older_than:
+            continue
+        tier = partition.tier(now)
+        small = [file for file in files if tier.is_small(file.size, file.rows)]
+        if len(small) >= tier.at_least:
+            for bin_ in bins([(file.size, file.rows) for file in small], tier):
+                found.append(Plan(partition, tier, tuple(small[place] for place in bin_)))
+    return found
+
+
+def _groups(todo: Sequence[Plan]) -> Iterator[list[Plan]]:
+    group, rows = list[Plan](), 0
+    for plan in todo:
+        more = sum(file.rows for file in plan.files)
+        if group and (len(group) == _TOGETHER or rows + more > MOST_ROWS):
+            yield group
+            group, rows = [], 0
+        group.append(plan)
+        rows += more
+    if group:
+        yield group
+
+
+@dataclass
+class Compaction:
+    """Merges one dataset's files. `table` looks at it anew; `alone` is held while a commit is tried."""
+
+    dataset: Dataset
+    table: Callable[[], Table]
+    alone: Callable[[], AbstractContextManager[object]]
+    seal_of: SealOf
+    now: datetime
+    older_than: timedelta | None = None
+    _harmed: set[Partition] = field(default_factory=set)
+
+    def steps(self) -> Iterator[Compacted]:
+        """Merge until nothing is left that is worth it; each group is committed before it is told of."""
+        while todo := self._left():
+            gone_on = False
+            for group in _groups(todo):
+                for done in self._carried(group):
+                    gone_on = gone_on or not done.why
+                    yield done
+            if not gone_on:
+                return
+
+    def _left(self) -> list[Plan]:
+        found = plans(self.table(), self.dataset, self.now, self.older_than)
+        return [plan for plan in found if plan.partition not in self._harmed]
+
+    def _carried(self, group: Sequence[Plan]) -> Iterator[Compacted]:
+        table, done = self.table(), list[Rewrite]()
+        for plan in group:
+            if plan.partition in self._harmed:
+                continue
+            try:
+                rewrite = rewritten(table, self.dataset, plan, self.seal_of)
+            except CorruptPayload as error:
+                self._harmed.add(plan.partition)
+                yield Compacted(self.dataset.name, plan.partition.name, plan.tier.name, why=str(error))
+                continue
+            if rewrite is not None:
+                done.append(rewrite)
+        for rewrite in self._committed(table, done):
+            yield self._told(rewrite)
+
+    def _committed(self, table: Table, rewrites: list[Rewrite]) -> list[Rewrite]:
+        """Those that are in the table now."""
+        for turn in range(_TRIES):
+            if not rewrites:
+                return []
+            if turn:
+                time.sleep(min(turn, 5) * _WAIT_S)
+            with self.alone():
+                seen, table = table, self.table()
+                if table.metadata.current_snapshot_id != seen.metadata.current_snapshot_id:
+                    rewrites = self._standing(table, rewrites)
+                if not rewrites or self._landed(table, rewrites):
+                    return rewrites
+        raise TransientError(f"the lake's {self.dataset.name} is written to all the time; merge it again later")
+
+    def _landed(self, table: Table, rewrites: Sequence[Rewrite]) -> bool:
+        """Whether the commit came first; it certainly did not land where it did not."""
+        change = table.transaction()
+        with Replacing(change, table.io) as replacing:
+            for rewrite in rewrites:
+                for file in rewrite.old:
+                    replacing.delete_data_file(file)
+                for file in rewrite.new:
+                    replacing.append_data_file(file)
+        reach("upkeep.committing")
+        try:
+            change.commit_transaction()
+        except CommitFailedException:
+            return False
+        except Exception:
+            # Nobody said whether it landed: the table does.
+            if self.table().snapshot_by_id(replacing.snapshot_id) is None:
+                raise
+        reach("upkeep.committed")
+        return True
+
+    def _standing(self, table: Table, rewrites: Sequence[Rewrite]) -> list[Rewrite]:
+        """Those whose files are all still there; what was written for the others goes."""
+        kept = []
+        for rewrite in rewrites:
+            if rewrite.still_holds(tasks_of(table, self.dataset, rewrite.plan.partition)):
+                kept.append(rewrite)
+            else:
+                for file in rewrite.new:
+                    table.io.delete(file.file_path)
+        return kept
+
+    def _told(self, rewrite: Rewrite) -> Compacted:
+        return Compacted(
+            table=self.dataset.name,
+            partition=rewrite.plan.partition.name,
+            tier=rewrite.plan.tier.name,
+            rows=sum(file.record_count for file in rewrite.new),
+            files_before=len(rewrite.old),
+            files_after=len(rewrite.new),
+            bytes_before=sum(file.file_size_in_bytes for file in rewrite.old),
+            bytes_after=sum(file.file_size_in_bytes for file in rewrite.new),
+        )
