@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pytest
 
 from carbon254.model import dataset
 from carbon254.model.arrow import conform
@@ -71,10 +72,23 @@ def tick(instrument: str = "CRUDE_WTI", event_id: str = "e1", at: datetime = T0,
     return {**facts, **other}
 
 
+# The embedded engine; ClickHouse's HTTP interface over it, in a process of its own; and a server, where there is one.
+ENGINES = [
+    "embedded",
+    pytest.param("front", marks=pytest.mark.servers("front")),
+    pytest.param("server", marks=pytest.mark.servers("clickhouse")),
+]
+
+
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """The URL of the engine that the test is on, emptied; none for the embedded one, which has a folder."""
+    return "" if request.param == "embedded" else request.getfixturevalue("clickhouse")()
+
+
 @contextmanager
-def opened(folder: Path) -> Iterator[HotStore]:
-    """A hot store in a folder; a process holds one at a time."""
-    hot = open_hot(f"chdb://{folder / 'hot'}")
+def opened(folder: Path, url: str = "") -> Iterator[HotStore]:
+    """A hot store in a folder, of which a process holds one at a time; or the one at `url`."""
+    hot = open_hot(url or f"chdb://{folder / 'hot'}")
     try:
         hot.ensure()
         yield hot

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pyarrow as pa
 import pytest
-from given_rows import HOUR, T0, benchmark, opened, price, prices, shaped, tick
+from given_rows import ENGINES, HOUR, T0, benchmark, engine_url, opened, price, prices, shaped, tick
 
 from carbon254.errors import QueryRefused, WorkspaceError
 from carbon254.model import catalogue, dataset
@@ -21,9 +21,9 @@ from carbon254.model.arrow import conform
 from carbon254.stores.hot import HotStore, Limits, open_hot
 
 
-@pytest.fixture
-def hot(tmp_path: Path) -> Iterator[HotStore]:
-    with opened(tmp_path) as store:
+@pytest.fixture(params=ENGINES)
+def hot(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HotStore]:
+    with opened(tmp_path, engine_url(request)) as store:
         yield store
 
 

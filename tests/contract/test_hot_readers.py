@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from given_rows import T0, benchmark, opened, price, prices, shaped
+from given_rows import ENGINES, T0, benchmark, engine_url, opened, price, prices, shaped
 
 from carbon254.errors import QueryRefused
 from carbon254.stores.hot import HotStore, Limits
@@ -17,9 +17,9 @@ QUERIES = Path(__file__).parents[2].parent / "shared" / "queries"
 TIGHT = Limits(max_rows=1000, seconds=1, memory_bytes=200_000_000)
 
 
-@pytest.fixture(scope="module")
-def hot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HotStore]:
-    with opened(tmp_path_factory.mktemp("readers")) as store:
+@pytest.fixture(scope="module", params=ENGINES)
+def hot(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HotStore]:
+    with opened(tmp_path_factory.mktemp("readers"), engine_url(request)) as store:
         today = datetime.now(UTC).date()
         days = [today - timedelta(days=n) for n in range(1, 41)]
         names = {"crude_oil": "RWTC", "natural_gas": "RNGWHHD", "brent_crude_oil": "RBRTE"}

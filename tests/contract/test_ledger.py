@@ -5,12 +5,9 @@ A backend that does not offer an operation skips its tests by name, with the rea
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,64 +35,13 @@ from carbon254.stores.ledger import (
 )
 from carbon254.stores.ledger.folding import FOLD_AT
 from carbon254.stores.ledger.port import NEXT, OPERATIONS, STATES
+from carbon254.stores.postgres import open_engine
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 FEED, DAY = "iso.rt.lmp.spp", "2025-07-01"
 MINUTE = timedelta(minutes=1)
 BACKENDS = ("sqlite", "postgres", "clickhouse")
-# The server refuses to run as root.
-RUNS_AS = "postgres" if os.geteuid() == 0 else None
 Open = Callable[[str], Any]
-
-
-def _program(name: str) -> Path:
-    found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
-    if found is None:
-        pytest.skip(f"there is no PostgreSQL on this machine ({name} is not on PATH): the suite did not run on it")
-    return Path(found).resolve()
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a server of our own, reached by a socket in a folder that is gone afterwards."""
-    initdb, server = _program("initdb"), _program("postgres")
-    pytest.importorskip("psycopg", reason="install carbon254[postgres] to run the ledger on Postgres")
-    # A socket's path has about a hundred characters at most, fewer than tmp_path may take.
-    home = Path(tempfile.mkdtemp(prefix="c254-pg-", dir="/tmp"))
-    if RUNS_AS:
-        shutil.chown(home, RUNS_AS)
-    asked = ["-U", "ledger", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-    made = subprocess.run(
-        [initdb, "-D", home / "data", *asked], cwd=home, user=RUNS_AS, capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    log = (home / "server.log").open("w")
-    started = subprocess.Popen(
-        [server, "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "fsync=off"],
-        cwd=home, user=RUNS_AS, stdout=log, stderr=log,
-    )  # fmt: skip
-    url = f"postgresql://ledger@/postgres?host={home}"
-    try:
-        _answering(url, started, home)
-        yield url
-    finally:
-        started.terminate()
-        started.wait(20)
-        log.close()
-        shutil.rmtree(home)
-
-
-def _answering(url: str, server: subprocess.Popen[bytes], home: Path) -> None:
-    import psycopg
-
-    for _ in range(200):
-        assert server.poll() is None, (home / "server.log").read_text()
-        try:
-            psycopg.connect(url).close()
-            return
-        except psycopg.OperationalError:
-            threading.Event().wait(0.05)
-    raise AssertionError((home / "server.log").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +62,13 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
         engine.command("DROP DATABASE IF EXISTS ledger SYNC")
         yield lambda _: open_history(engine)
     else:
-        server, space = request.getfixturevalue("postgres"), f"s{os.urandom(6).hex()}"
-        admin = sa.create_engine(server.replace("postgresql://", "postgresql+psycopg://"))
+        url = request.getfixturevalue("database")()
+        admin = open_engine(url, "C254_LEDGER_URL")
 
         def opened(name: str) -> Ledger:
             with admin.begin() as db:
-                db.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {space}_{name}"))
-            return open_ledger(f"{server}&options=-csearch_path%3D{space}_{name}")
+                db.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {name}"))
+            return open_ledger(f"{url}?options=-csearch_path%3D{name}")
 
         yield opened
         admin.dispose()
@@ -143,6 +89,7 @@ def on(*operations: str) -> Callable[..., Any]:
     for backend in BACKENDS:
         gaps = [CAPABILITY.gaps[name] for name in operations if backend == "clickhouse" and not CAPABILITY.offers(name)]
         marks = [pytest.mark.skip(reason=f"{backend} does not offer {operations}: {gaps[0]}")] if gaps else []
+        marks += [pytest.mark.servers("postgres")] if backend == "postgres" else []
         params.append(pytest.param(backend, marks=marks))
     return pytest.mark.parametrize("opener", params, indirect=True)
 

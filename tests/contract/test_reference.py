@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-import postgres_server
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbon254.errors import AmbiguousPlace, ReferenceRefused, UnknownPlace
+from carbon254.errors import AmbiguousPlace, ReferenceRefused, SettingsError, UnknownPlace
+from carbon254.stores.postgres import address
 from carbon254.stores.reference import Link, Reference, open_reference
 from carbon254.stores.reference.migrations import HEAD, VERSION_TABLE
 from carbon254.stores.reference.tables import METADATA
@@ -30,19 +30,11 @@ def day(number: int) -> datetime:
     return T0 + timedelta(days=number)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    if reason := postgres_server.missing():
-        pytest.skip(reason)
-    with postgres_server.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers("postgres"))])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'reference.db'}"
-    return postgres_server.new_database(request.getfixturevalue("postgres"))
+    return request.getfixturevalue("database")()
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ def spans(store: Reference, place: str, market: str = "PJM") -> list[tuple[str, 
 
 def dump(url: str) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table."""
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(address(url, "C254_REFERENCE_URL"))
     with engine.connect() as db:
         found = {name: [tuple(row) for row in db.execute(sa.select(t))] for name, t in METADATA.tables.items()}
     engine.dispose()
@@ -436,7 +428,7 @@ def test_migrations_make_the_tables_the_code_knows(store: Reference, url: str) -
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(address(url, "C254_REFERENCE_URL"))
     with engine.connect() as db:
         context = MigrationContext.configure(db, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert context.get_current_revision() == HEAD
@@ -453,7 +445,7 @@ def test_a_store_opened_again_says_the_same(store: Reference, url: str) -> None:
 
 def test_a_newer_database_is_refused_and_left_alone(store: Reference, url: str) -> None:
     store.close()
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(address(url, "C254_REFERENCE_URL"))
     with engine.begin() as db:
         db.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     before = dump(url)
@@ -484,12 +476,15 @@ def test_processes_that_open_at_once_do_not_both_migrate(url: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("nonsense", "not one of SQLAlchemy's"),
+        ("nonsense", "C254_REFERENCE_URL is no URL; write postgresql://"),
         ("mysql://x/y", "SQLite or Postgres, not mysql"),
-        ("postgresql://nobody:secret@127.0.0.1:1/none", r"nobody:\*\*\*@127.0.0.1:1/none does not open"),
+        (
+            "postgresql://nobody:secret@127.0.0.1:1/none",
+            "C254_REFERENCE_URL: the database at 127.0.0.1:1/none does not answer",
+        ),
     ],
 )
 def test_a_store_that_does_not_open_says_why_without_its_password(wrong: str, says: str) -> None:
-    with pytest.raises(ReferenceRefused, match=says) as refused:
+    with pytest.raises(SettingsError, match=says) as refused:
         open_reference(wrong)
     assert "secret" not in str(refused.value)

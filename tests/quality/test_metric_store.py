@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from contract import postgres_server
 
 from carbon254.errors import CorruptRecord
 from carbon254.stores.metrics import Kept, MetricStore, open_metrics
@@ -21,19 +20,11 @@ AT = datetime(2025, 7, 2, tzinfo=UTC)
 FEED = "iso.da.lmp.spp"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    if reason := postgres_server.missing():
-        pytest.skip(reason)
-    with postgres_server.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers("postgres"))])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MetricStore]:
     url = f"sqlite:///{tmp_path / 'quality.db'}"
     if request.param == "postgres":
-        url = postgres_server.new_database(request.getfixturevalue("postgres"))
+        url = request.getfixturevalue("database")()
     opened = open_metrics(url)
     yield opened
     opened.close()

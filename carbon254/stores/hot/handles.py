@@ -9,26 +9,31 @@ set and reset around it, which a read-only session refuses, so a reader's limits
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
-from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.errors import QueryRefused, SettingsError, TransientError, WorkspaceError
 from carbon254.lasting import sync_folder
 
 from .ddl import VIEWS
 from .port import Limits
 
+# What the client says beside its errors would go to standard error.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 READERS = 8
 _IDLE = 8
 _EMBEDDED = "chdb://"
+_SETTING = "C254_HOT_URL"
 # Folders that name databases and tables; the parts inside a table are the engine's own to keep.
 _NAMING = ("metadata", "store", "store/*/", "store/*/*/")
 
@@ -65,7 +70,9 @@ class Handles:
             self._anchor.command(f"CREATE DATABASE IF NOT EXISTS {VIEWS}")
         except Exception as error:
             _release(self._claim)
-            raise WorkspaceError(_cannot_open(url, error)) from error
+            if url.startswith(_EMBEDDED):
+                raise WorkspaceError(_cannot_open(url, error)) from error
+            raise SettingsError(_refused(url, error)) from None
 
     @contextmanager
     def own(self) -> Iterator[Client]:
@@ -91,25 +98,38 @@ class Handles:
             raise QueryRefused(f"{READERS} other queries are running and none ended in time: try again later")
         try:
             settings = {"additional_table_filters": filters} | _session(limits)
-            client = clickhouse_connect.get_client(
-                dsn=self._url, database=VIEWS, settings=settings, **_unshared(self._url)
-            )
-            try:
-                yield client
-            finally:
-                client.close()
+            with self._answering():
+                client = clickhouse_connect.get_client(
+                    dsn=self._url, database=VIEWS, settings=settings, **_unshared(self._url)
+                )
+                try:
+                    yield client
+                finally:
+                    client.close()
         finally:
             self._turns.release()
 
     @contextmanager
     def _borrowed(self, limits: Limits | None) -> Iterator[Client]:
-        client = self._take(limits) or self._open(limits)
+        with self._answering():
+            client = self._take(limits) or self._open(limits)
+            try:
+                yield client
+            except BaseException:
+                client.close()
+                raise
+            self._give(limits, client)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """A server that does not answer is told in words that stay the same. Raises TransientError."""
         try:
-            yield client
-        except BaseException:
-            client.close()
-            raise
-        self._give(limits, client)
+            yield
+        except OperationalError as error:
+            if self._url.startswith(_EMBEDDED):
+                raise
+            why = type(error.__cause__ or error).__name__
+            raise TransientError(f"the hot store at {_place(self._url)} does not answer ({why})") from None
 
     def _take(self, limits: Limits | None) -> Client | None:
         with self._lock:
@@ -156,13 +176,23 @@ class Handles:
 
 
 def _unshared(url: str) -> dict[str, Any]:
-    """On a server, queries of one client may run side by side only without a session id."""
-    return {} if url.startswith(_EMBEDDED) else {"autogenerate_session_id": False}
+    """On a server, queries of one client may run side by side only without a session id.
+
+    The client would take a port other than 8443 for one without TLS, whatever the scheme says.
+    """
+    if url.startswith(_EMBEDDED):
+        return {}
+    return {"autogenerate_session_id": False, "interface": urlsplit(url).scheme}
 
 
 def _claim(url: str) -> int | None:
-    """Lock an embedded folder for this process; None for a server."""
+    """Lock an embedded folder for this process; None for a server. Raises SettingsError for what is neither."""
     if not url.startswith(_EMBEDDED):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"{_SETTING} is no address; write https://user:password@host:8443")
+        if "verify" in parts.query.lower():
+            raise SettingsError(f"{_SETTING}: certificates are always checked; name an authority by ?ca_cert=FILE")
         return None
     folder = Path(url.removeprefix(_EMBEDDED))
     if not folder.is_absolute():
@@ -184,10 +214,24 @@ def _release(lock: int | None) -> None:
         os.close(lock)
 
 
+def _place(url: str) -> str:
+    """Where it is: the address may carry a password, a message must not."""
+    return url if url.startswith(_EMBEDDED) else url.rsplit("@", 1)[-1].partition("?")[0]
+
+
 def _cannot_open(url: str, error: Exception) -> str:
     text = str(error)
     if "already" in text and isinstance(error, ClickHouseError):
         return f"{url}: this process holds another engine folder; close that store first ({text[:200]})"
-    # The address may carry a password; the message must not.
-    place = url if url.startswith(_EMBEDDED) else url.rsplit("@", 1)[-1]
-    return f"the hot store at {place} cannot be opened: {text[:300].replace(url, place)}"
+    return f"the hot store at {url} cannot be opened: {text[:300]}"
+
+
+def _refused(url: str, error: Exception) -> str:
+    """One line for a server that could not be opened. The address may carry a password; the line does not."""
+    place = _place(url)
+    text = " ".join(str(error).split()).replace(url, place)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"{_SETTING}: the certificate of {place} is not trusted: name its authority by ?ca_cert=FILE"
+    if "AUTHENTICATION_FAILED" in text or "Code: 516" in text:
+        return f"{_SETTING}: {place} refuses these credentials: write https://user:password@host:8443"
+    return f"{_SETTING}: {place} does not answer as a ClickHouse server ({text[:160]}): start it or change {_SETTING}"

@@ -19,12 +19,27 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from carbon254.faults import reach
+from carbon254.stores.postgres import answer, opening
 
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
 from .leasing import acquire, refuse_stale, release, renew
 from .port import NEXT, Act, Build, Capability, Entry, IllegalTransition, Lease, Noted, NotOffered
 from .standing import entry_of
-from .tables import AUDIT, BUILDS, FOLDS, HISTORY, PARTS, PLACES, RUNS, WRITES, make, moment_of, open_engine, text_of
+from .tables import (
+    AUDIT,
+    BUILDS,
+    FOLDS,
+    HISTORY,
+    PARTS,
+    PLACES,
+    RUNS,
+    SETTING,
+    WRITES,
+    make,
+    moment_of,
+    open_engine,
+    text_of,
+)
 
 _TRIES = 5
 # Postgres: deadlock, serialization failure.
@@ -39,7 +54,8 @@ class Ledger:
         self._engine = open_engine(url)
         self._lock = threading.Lock()
         self.capability = Capability("postgres" if self._engine.dialect.name == "postgresql" else "sqlite")
-        self._write(make)
+        with opening(self._engine, SETTING):
+            self._write(make)
 
     def begin(
         self, feed: str, partition: str, at: datetime, state: str = "running", fence: Lease | None = None
@@ -187,6 +203,10 @@ class Ledger:
     def release(self, lease: Lease, at: datetime) -> None:
         """Give the lease up; nothing where another has it by now."""
         self._write(lambda db: release(db, lease, at))
+
+    def answer(self) -> None:
+        """Raise TransientError where the database's server does not answer. A file has none; it is only busy."""
+        answer(self._engine)
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
+from carbon254.stores import postgres
 from carbon254.stores.commits import lasting_commits
 from carbon254.stores.making import alone_with
+from carbon254.stores.postgres import address
 
+SETTING = "C254_LEDGER_URL"
 META = sa.MetaData()
 WRITES = "c254_writes"
 _BUSY_S = 30
@@ -112,12 +115,9 @@ BUILDS = sa.Table(
 
 
 def open_engine(url: str) -> sa.Engine:
-    """The engine at an SQLAlchemy URL; plain `postgres://` and `postgresql://` take the psycopg driver."""
-    for plain in ("postgres://", "postgresql://"):
-        if url.startswith(plain):
-            return sa.create_engine("postgresql+psycopg://" + url.removeprefix(plain))
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url)
+    """The engine at an SQLAlchemy URL. Raises SettingsError where it is none of SQLite or Postgres."""
+    if address(url, SETTING).get_backend_name() != "sqlite":
+        return postgres.open_engine(url, SETTING)
     # One connection for SQLite: older system libraries can lose a WAL reset between two.
     arguments = {"check_same_thread": False, "timeout": _BUSY_S}
     engine = sa.create_engine(url, poolclass=StaticPool, connect_args=arguments)

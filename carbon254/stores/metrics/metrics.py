@@ -23,7 +23,10 @@ from sqlalchemy import event
 
 from carbon254.errors import CorruptRecord
 from carbon254.stores.making import alone_in, alone_with
+from carbon254.stores.postgres import address, open_engine, opening
 
+# It stands beside the ledger.
+_SETTING = "C254_LEDGER_URL"
 _META = sa.MetaData()
 _STATES = sa.Table(
     "quality_states",
@@ -69,14 +72,14 @@ class MetricStore:
 
     def __init__(self, url: str) -> None:
         self._lock = threading.RLock()
-        self._engine = sa.create_engine(url)
+        self._engine = _engine(url)
         with ExitStack() as alone:
             file = self._engine.url.database
             if self._engine.dialect.name == "sqlite" and file:
                 event.listen(self._engine, "connect", _durable)
                 # Of two that switch a file to WAL at once, SQLite refuses one, whatever its timeout.
                 alone.enter_context(alone_in(Path(file).parent))
-            with self._engine.begin() as db:
+            with opening(self._engine, _SETTING), self._engine.begin() as db:
                 alone_with(db)
                 _META.create_all(db)
 
@@ -205,6 +208,12 @@ def _kept(row: Any, numbers: Mapping[str, float]) -> Kept:
 
 def _checksum(state: bytes) -> str:
     return hashlib.sha256(state).hexdigest()
+
+
+def _engine(url: str) -> sa.Engine:
+    if address(url, _SETTING).get_backend_name() == "sqlite":
+        return sa.create_engine(url)
+    return open_engine(url, _SETTING)
 
 
 def _durable(connection: Any, _: Any) -> None:

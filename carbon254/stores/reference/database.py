@@ -18,9 +18,11 @@ from sqlalchemy.pool import StaticPool
 from carbon254.errors import ReferenceRefused
 from carbon254.lasting import make_folder
 from carbon254.stores.commits import lasting_commits
+from carbon254.stores.postgres import address, answer, open_engine, opening
 
 from .migrations import HEAD, VERSION_TABLE
 
+SETTING = "C254_REFERENCE_URL"
 _TURN = 254_004  # any number, as long as nobody else's advisory lock has it
 _BUSY_S = 30
 
@@ -34,12 +36,12 @@ class Database:
         self._writing = threading.local()
         self._sqlite = self._engine.dialect.name == "sqlite"
         try:
-            self._migrate()
+            with opening(self._engine, SETTING):
+                self._migrate()
         except exc.OperationalError as error:
-            shown = self._engine.url.render_as_string(hide_password=True)
             self.close()
             cause = str(error.orig).strip().splitlines()[0]
-            raise ReferenceRefused(f"the reference store at {shown} does not open: {cause}") from None
+            raise ReferenceRefused(f"the reference store at {self._engine.url} does not open: {cause}") from None
         except BaseException:
             self.close()
             raise
@@ -79,6 +81,10 @@ class Database:
         with self._lock, self._engine.connect().execution_options(turn="IMMEDIATE") as connection, connection.begin():
             yield connection
 
+    def answer(self) -> None:
+        """Raise TransientError where the server does not answer."""
+        answer(self._engine)
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
@@ -96,24 +102,8 @@ class Database:
 
 
 def _engine(url: str) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-    except exc.ArgumentError:
-        raise ReferenceRefused(
-            "the reference URL is not one of SQLAlchemy's; write sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
-        ) from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ReferenceRefused(
-            f"the reference store is SQLite or Postgres, not {parsed.get_backend_name()}; set C254_REFERENCE_URL"
-        )
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed)
-    try:
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    except ModuleNotFoundError:
-        raise ReferenceRefused("Postgres needs its driver; install it: pip install 'carbon254[postgres]'") from None
+    read = address(url, SETTING)
+    return _sqlite(read) if read.get_backend_name() == "sqlite" else open_engine(url, SETTING)
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

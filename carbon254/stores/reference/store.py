@@ -155,6 +155,10 @@ class Reference:
         with self._database.read() as connection:
             return snapshot_of(connection, market_name(market))
 
+    def answer(self) -> None:
+        """Raise TransientError where the database's server does not answer."""
+        self._database.answer()
+
     def version(self, market: str | None = None) -> int:
         """A number that rises whenever something was loaded, of one market where named."""
         query = sa.select(sa.func.max(LOADS.c.id))
