@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.carrying import Source
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
@@ -17,33 +20,64 @@ from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
 from carbon254.engine.proof import Prover
+from carbon254.engine.publisher import Publisher
 from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.releasing import Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.seeding import seed_reference
+from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
+from carbon254.errors import SettingsError
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Inbox
+from carbon254.ingest.intake import PATTERN, Intake, began
 from carbon254.model import Stream
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
-from carbon254.stores.cache import LatestPrices
+from carbon254.stores.cache import Cache, open_cache
 from carbon254.stores.hot import HotStore, open_hot
-from carbon254.stores.lake import Lake, open_lake
+from carbon254.stores.lake import Lake, open_lake, rest_properties
 from carbon254.stores.ledger import Ledger, open_history, open_ledger
 from carbon254.stores.log import Log, open_log
 from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
+from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
+
+if TYPE_CHECKING:
+    from carbon254.stores.log.kafka import Cluster
 
 # How long a consumer rests after it carried something. The lake gathers many batches into one commit.
 _PAUSES = {"lake": 5.0, "bars": 0.2}
+# What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
+SHARES = {
+    "normalise": ("raw.",),
+    "project": ("rows.", "held."),
+    "bars": ("rows.",),
+    "lake": ("c254.journal",),
+    "publish": ("rows.",),
+}
+# What each consumer cannot do without, beside the log.
+_NEEDS = {
+    "intake": ("raw archive",),
+    "normalise": ("raw archive", "reference", "ledger"),
+    "project": ("hot store", "cache", "ledger"),
+    "bars": ("hot store", "ledger"),
+    "lake": ("lake",),
+    "audit": ("hot store", "ledger"),
+    "housekeeping": ("ledger",),
+    "upkeep": ("lake",),
+    "publish": (),
+}
+# Merging files is work for a node that stays: a command that opens the workspace does not begin it.
+_BESIDE = ("upkeep",)
+_READERS = ("hot store", "cache", "ledger")
 
 
 @dataclass
@@ -59,11 +93,24 @@ class Node:
     reference: Reference
     hot: HotStore
     lake: Lake
-    cache: LatestPrices
+    cache: Cache
     metrics: Metrics
     quality: MetricStore
     pipeline: Pipeline
     runner: Runner
+
+    def asks(self, carries: Iterable[str], reading: bool) -> Mapping[str, Callable[[], object]]:
+        """The rooms that these consumers, and readers where there are any, cannot do without; see `Rooms`."""
+        every: Mapping[str, Callable[[], object]] = {
+            "raw archive": self.pipeline.inbox.answer,
+            "ledger": self.ledger.answer,
+            "reference": self.reference.answer,
+            "hot store": lambda: self.hot.query("SELECT 1"),
+            "lake": lambda: self.lake.offset("interval_prices"),
+            "cache": self.cache.filled,
+        }
+        needed = {room for name in carries for room in _NEEDS[name]} | (set(_READERS) if reading else set())
+        return {name: ask for name, ask in every.items() if name in needed}
 
     def notary(self) -> Notary:
         """Gives receipts for answers, and verifies them."""
@@ -75,6 +122,9 @@ class Node:
     def close(self) -> None:
         """Stop the consumers, close the stores, give the workspace up."""
         self.runner.stop()
+        if self.pipeline.intake is not None:
+            self.pipeline.intake.close()
+        self.cache.close()
         self.hot.close()
         self.lake.close()
         self.ledger.close()
@@ -104,31 +154,122 @@ def streams() -> Mapping[str, Stream]:
     return {topic: found.stream for topic, found in feeds().items()}
 
 
-def open_node(settings: Settings, secrets: Mapping[str, str], clock: Clock | None = None) -> Node:
+def cluster_of(settings: Settings) -> Cluster:
+    """The Kafka cluster that the settings name."""
+    from carbon254.stores.log.kafka import Cluster
+
+    return Cluster(
+        bootstrap=settings.kafka_bootstrap,
+        prefix=settings.kafka_prefix,
+        group=settings.consumer_group,
+        tls=settings.kafka_tls,
+        ca=settings.kafka_ca,
+        certificate=settings.kafka_certificate,
+        key=settings.kafka_key,
+        sasl=settings.kafka_sasl,
+        user=settings.kafka_user,
+        password=settings.kafka_password.get_secret_value(),
+    )
+
+
+def open_named_log(settings: Settings, workspace: Workspace, shares: Mapping[str, Sequence[str]] | None = None) -> Log:
+    """The log that the settings name; `shares` are consumers that share their topics with other processes.
+
+    Raises SettingsError where Kafka is named and cannot be used.
+    """
+    if not settings.kafka_bootstrap:
+        return open_log(workspace.path("log.db"))
+    try:
+        from carbon254.stores.log.kafka import KafkaLog
+    except ImportError as error:
+        raise SettingsError("C254_KAFKA_BOOTSTRAP is set and the client is absent; install carbon254[kafka]") from error
+    return KafkaLog(cluster_of(settings), workspace.path("log.kafka"), shares)
+
+
+def _publisher(settings: Settings, log: Log, known: Mapping[str, Source]) -> Publisher | None:
+    if not (settings.schema_registry and log.publishes):
+        return None
+    return Publisher(
+        log, SchemaRegistry(settings.schema_registry, settings.schema_registry_ca), known, settings.kafka_prefix
+    )
+
+
+def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake | None:
+    if not settings.kafka_bootstrap:
+        return None
+    from carbon254.stores.log.kafka import Outside
+
+    pushed = Outside(cluster_of(settings), "intake", PATTERN, lambda topic, part: began(log, topic, part))
+    return Intake(pushed, inbox, log, clock.now)
+
+
+def lake_of(settings: Settings, workspace: Workspace) -> Lake:
+    """The lake that the settings name: a folder of the workspace, or a REST catalog."""
+    if not settings.lake_url:
+        return open_lake(workspace.path("lake"))
+    secrets = settings.lake_credential.get_secret_value(), settings.lake_token.get_secret_value()
+    properties = rest_properties(settings.lake_warehouse, settings.s3_endpoint, *secrets, settings.lake_ca)
+    return open_lake(settings.lake_url, properties)
+
+
+def open_node(
+    settings: Settings,
+    secrets: Mapping[str, str],
+    clock: Clock | None = None,
+    shares: Mapping[str, Sequence[str]] | None = None,
+) -> Node:
     """Open the workspace as its owner. `secrets` holds credentials by the names the cards give.
 
-    Against the emulator, arrival times are the emulator's. Raises WorkspaceError and SettingsError.
+    `shares` are consumers that share their topics with other nodes on the log (see `SHARES`). Against the emulator,
+    arrival times are the emulator's. Raises WorkspaceError and SettingsError.
     """
-    settings.refuse_unavailable()
     clock = clock or (ServerClock() if settings.emulator_url else SystemClock())
     workspace = Workspace(settings.workspace)
     workspace.claim()
     try:
-        return _open(settings, secrets, clock, workspace)
+        return _open(settings, secrets, clock, workspace, shares)
     except BaseException:
         workspace.release()
         raise
 
 
-def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspace: Workspace) -> Node:
-    raw = open_raw(workspace.path("raw"))
-    log = open_log(workspace.path("log.db"))
+def _open(
+    settings: Settings,
+    secrets: Mapping[str, str],
+    clock: Clock,
+    workspace: Workspace,
+    shares: Mapping[str, Sequence[str]] | None,
+) -> Node:
+    with ExitStack() as opened:
+        node = _rooms(settings, secrets, clock, workspace, shares, opened)
+        opened.pop_all()
+    return node
+
+
+def _rooms(
+    settings: Settings,
+    secrets: Mapping[str, str],
+    clock: Clock,
+    workspace: Workspace,
+    shares: Mapping[str, Sequence[str]] | None,
+    opened: ExitStack,
+) -> Node:
+    """Open every room; `opened` closes those that are open where a later one does not open."""
+    raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
+    log = open_named_log(settings, workspace, shares)
+    opened.callback(log.close)
     ledger = open_ledger(settings.ledger_url or f"sqlite:///{workspace.path('ledger.db')}")
+    opened.callback(ledger.close)
     reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
+    opened.callback(reference.close)
     hot = open_hot(settings.hot_url or f"chdb://{workspace.path('hot')}", ttl_days=settings.ttl_days)
+    opened.callback(hot.close)
     hot.ensure()
-    lake = open_lake(settings.lake_url or str(workspace.path("lake")))
-    cache, metrics, known = LatestPrices(), Metrics(), sources()
+    lake = lake_of(settings, workspace)
+    opened.callback(lake.close)
+    cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
+    opened.callback(cache.close)
+    metrics, known = Metrics(), sources()
     seed_reference(reference, log, known.values(), clock.now())
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     repair = Repair(log, hot, ledger, clock)
@@ -161,7 +302,12 @@ def _open(settings: Settings, secrets: Mapping[str, str], clock: Clock, workspac
         releaser=Releaser(log, hot, ledger, normaliser, days),
         reasker=Reasker(ledger, hot),
         repair=repair,
+        upkeep=Upkeep(
+            log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
+        ),
+        publisher=_publisher(settings, log, known),
+        intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled)
+    runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled, _BESIDE)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

@@ -7,6 +7,7 @@ fetch → inbox: raw archive + raw.<topic>
   → bars        rows.<topic> → ohlc_bars                   after project
   → lake        rows.<topic> → Iceberg                     off the hot path
   → audit       finished market days → verdicts
+  → upkeep      the lake's small files merged, its old snapshots forgotten, once a day
 """
 
 from __future__ import annotations
@@ -26,17 +27,20 @@ from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.placing import LISTS
 from carbon254.engine.projector import Projector
 from carbon254.engine.proof import Prover
+from carbon254.engine.publisher import Publisher
 from carbon254.engine.quarantine import Release
 from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import How, Progress, Rebuilder, Rebuilt
 from carbon254.engine.releasing import Released, Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.source import Source
+from carbon254.engine.upkeep import Upkeep
 from carbon254.errors import Carbon254Error, NotPublished
 from carbon254.feeds import Feed, Payload, Request, feed, feeds
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
+from carbon254.ingest.intake import Intake
 from carbon254.proof import Proof
 from carbon254.quality import read_rules
 from carbon254.stores.log import Letter, Log, Record, records_of
@@ -71,16 +75,24 @@ class Pipeline:
     releaser: Releaser
     reasker: Reasker
     repair: Repair
+    upkeep: Upkeep
+    publisher: Publisher | None = None
+    intake: Intake | None = None
 
     def steps(self) -> dict[str, Callable[[], int]]:
         """The consumers by name, in the order of the flow."""
+        first = {"intake": self.intake.step} if self.intake is not None else {}
+        last = {"publish": self.publisher.step} if self.publisher is not None else {}
         return {
+            **first,
             "normalise": self.normaliser.step,
             "project": self.projector.step,
             "bars": self.barmaker.step,
             "lake": self.lakekeeper.step,
             "audit": self.days.step,
             "housekeeping": self.housekeeper.step,
+            "upkeep": self.upkeep.step,
+            **last,
         }
 
     def fetch(self, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Fetched]:

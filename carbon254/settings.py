@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carbon254.errors import SettingsError
@@ -55,18 +55,68 @@ class Settings(BaseSettings):
         validation_alias=_also("reference_url", "DATA_PROC_POSTGRES_DSN"),
         description="Reference store: empty for SQLite in the workspace, or an SQLAlchemy URL",
     )
+    raw_url: str = Field("", description="Raw archive: empty for a folder in the workspace, or s3://bucket/prefix")
+    s3_endpoint: str = Field(
+        "",
+        description="S3 service of the raw archive and the lake: empty for Amazon's, or https://host:port; credentials "
+        "and region come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_PROFILE, an authority of one's "
+        "own from AWS_CA_BUNDLE",
+    )
     lake_url: str = Field("", description="Iceberg catalog: empty for SQLite and files in the workspace, or a REST URL")
+    lake_warehouse: str = Field("", description="Warehouse of the REST catalog: its name, or s3://bucket/prefix")
+    lake_credential: SecretStr = Field(
+        SecretStr(""), description="The REST catalog's OAuth2 credential, `client:secret`; empty where it asks for none"
+    )
+    lake_token: SecretStr = Field(SecretStr(""), description="A bearer token for the REST catalog instead")
+    lake_storage_class: str = Field(
+        "",
+        description="Storage class that S3 moves the lake's files to once they are 90 days old, by a rule of the "
+        "bucket that c254 bootstrap writes; empty writes none",
+    )
+    lake_upkeep_hours: float = Field(
+        24.0, ge=0, description="Hours from one merging of the lake's small files to the next; 0 leaves it to c254 lake"
+    )
+    lake_keep_days: int = Field(
+        5, ge=0, description="Days that the lake's old snapshots stay to be asked; rows stay for ever"
+    )
+    lake_ca: Path | None = Field(
+        None, description="Certificates (PEM) to trust at the REST catalog instead of the system's"
+    )
     kafka_bootstrap: str = Field(
-        "", validation_alias=_also("kafka_bootstrap", "DATA_PROC_KAFKA_BOOTSTRAP"), description="Not available yet"
+        "",
+        validation_alias=_also("kafka_bootstrap", "DATA_PROC_KAFKA_BOOTSTRAP"),
+        description="Log: empty for SQLite in the workspace, or kafka://host:9092,host:9092",
     )
     consumer_group: str = Field(
         "c254",
         validation_alias=_also("consumer_group", "DATA_PROC_CONSUMER_GROUP"),
-        description="Kafka consumer group; without Kafka it has no effect",
+        description="Begins the names of the consumer groups on Kafka; processes of one group share the partitions",
+    )
+    kafka_prefix: str = Field("", description="Stands before every topic of ours, where deployments share a cluster")
+    kafka_tls: bool = Field(False, description="Speak TLS with the brokers; their certificates are always verified")
+    kafka_ca: Path | None = Field(None, description="Certificates (PEM) to trust instead of the system's")
+    kafka_certificate: Path | None = Field(None, description="Certificate (PEM) that shows the brokers who we are")
+    kafka_key: Path | None = Field(None, description="Its private key (PEM)")
+    kafka_sasl: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "", description="How to log in to the brokers; needs C254_KAFKA_USER and C254_KAFKA_PASSWORD"
+    )
+    kafka_user: str = Field("", description="User at the brokers")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Password at the brokers")
+    kafka_replicas: int = Field(-1, description="Copies of each new topic; -1 is the cluster's default")
+    kafka_in_sync: int = Field(0, description="Copies that must have a record before it counts; 0 for the default")
+    schema_registry: str = Field(
+        "", description="Schema registry of the published Avro records: http(s)://host/apis/ccompat/v7, user in the URL"
+    )
+    schema_registry_ca: Path | None = Field(
+        None, description="Certificates (PEM) to trust at the schema registry instead of the system's"
     )
     redis_url: str = Field(
-        "", validation_alias=_also("redis_url", "DATA_PROC_REDIS_URL"), description="Not available yet"
+        "",
+        validation_alias=_also("redis_url", "DATA_PROC_REDIS_URL"),
+        description="Cache of latest prices: empty for in process, or redis://, rediss:// (TLS), "
+        "redis+sentinel://host:26379/NAME, redis+cluster://host,host",
     )
+    cache_hours: float = Field(0.0, description="Hours that Redis keeps a market that nothing came for; 0 for ever")
     emulator_url: str = Field("", description="Fetch everything from this emulator instead of the providers")
     base_urls: dict[str, str] = Field(default_factory=dict, description="Provider id → base URL, instead of its own")
     ttl_days: int = Field(0, description="Days after arrival that the hot store keeps rows; 0 keeps them for ever")
@@ -83,15 +133,20 @@ class Settings(BaseSettings):
             )
         return host
 
+    @field_validator("lake_ca", "schema_registry_ca")
+    @classmethod
+    def _is_there(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and not file.is_file():
+            raise SettingsError(f"C254_{str(info.field_name).upper()}={file}: there is no such file")
+        return file
+
+    def raw_at(self, path: Path) -> str | Path:
+        """The place of the raw archive: `path` where none is set."""
+        return self.raw_url or path
+
     def reference_at(self, path: Path) -> str:
         """The URL of the reference store: `path` where none is set."""
         return self.reference_url or f"sqlite:///{path}"
-
-    def refuse_unavailable(self) -> None:
-        """Raise SettingsError for stores that are asked for by URL and not built in."""
-        for name, value in (("C254_KAFKA_BOOTSTRAP", self.kafka_bootstrap), ("C254_REDIS_URL", self.redis_url)):
-            if value:
-                raise SettingsError(f"{name} is set, and this version has only the embedded one; unset {name}")
 
 
 def load_settings(**given: Any) -> Settings:

@@ -48,6 +48,16 @@ def create_app(rooms: Rooms) -> FastAPI:
     return app
 
 
+def create_service(rooms: Rooms) -> FastAPI:
+    """The face of a service that only carries: health, readiness and metrics."""
+    app = FastAPI(title="carbon254", version=version("carbon254"), docs_url=None, redoc_url=None)
+    app.include_router(state.standing(rooms))
+    app.add_middleware(Guard)
+    app.add_exception_handler(Carbon254Error, _failed)
+    app.add_exception_handler(Exception, _broken)
+    return app
+
+
 def _sentence(status: int, detail: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status)
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 import polars as pl
 import structlog
 
-from carbon254.errors import QueryRefused
+from carbon254.errors import QueryRefused, TransientError
 
 from . import queries
 from .freshness import judged, with_flag_names
@@ -64,19 +64,26 @@ class Board:
         return with_flag_names(ticks.select(_TICKS))
 
     def fill(self) -> None:
-        """Fill the cache from SQL, once. What arrived meanwhile stays: the cache keeps the newer of two."""
-        if self._filled:
+        """Fill the cache from SQL, once, and again where the cache lost its memory.
+
+        What arrived meanwhile stays: the cache keeps the newer of two.
+        """
+        if self._is_full():
             return
         with self._lock:
-            if self._filled:
+            if self._is_full():
                 return
             try:
                 self._fill()
-            except QueryRefused as error:
+            except (QueryRefused, TransientError) as error:
                 # The cache still serves what has arrived since the start; the next reader tries again.
                 structlog.get_logger().warning("latest prices could not be read from the hot store", reason=str(error))
                 return
+            self._rooms.cache.fill_done()
             self._filled = True
+
+    def _is_full(self) -> bool:
+        return self._filled and self._rooms.cache.filled()
 
     def _fill(self) -> None:
         hot, cache = self._rooms.hot, self._rooms.cache

@@ -12,7 +12,7 @@ import polars as pl
 
 from carbon254.calendars import market as market_named
 from carbon254.calendars import market_day_of
-from carbon254.errors import Carbon254Error, QueryRefused
+from carbon254.errors import Carbon254Error, QueryRefused, TransientError
 
 from .known import Fetch
 from .queries import literal
@@ -70,7 +70,7 @@ class HeldPlaces:
         """
         try:
             held = self._newest()
-        except QueryRefused:
+        except (QueryRefused, TransientError):
             return prices.with_columns(pl.lit(None, pl.String).alias("quality"))
         if not held.height:
             return prices.with_columns(pl.lit("ok").alias("quality"))

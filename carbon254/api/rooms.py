@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from carbon254.clock import Clock
-from carbon254.errors import Carbon254Error
 from carbon254.ingest import Inbox
 from carbon254.model import Stream
-from carbon254.stores.cache import LatestPrices
+from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger
 from carbon254.stores.log import Log
 from carbon254.telemetry import Metrics
 
+from .doors import Ask, Doors
 from .notary import Notary
 
 # Which topics each consumer carries.
@@ -26,11 +26,12 @@ CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "
 class Rooms:
     """The open rooms of a node. `ready` names consumers in trouble and why; empty means none is.
 
-    Set `closing` when the node is asked to stop, so that live streams end and the server can drain.
+    `asks` are the rooms that the node cannot do without, each with a call that raises where it does not answer. Set
+    `closing` when the node is asked to stop, so that live streams end and the server can drain.
     """
 
     hot: HotStore
-    cache: LatestPrices
+    cache: Cache
     log: Log
     ledger: Ledger
     inbox: Inbox
@@ -40,16 +41,22 @@ class Rooms:
     ready: Callable[[], Mapping[str, str]]
     notary: Notary
     closing: threading.Event = field(default_factory=threading.Event)
+    asks: Mapping[str, Ask] | None = None
+
+    def __post_init__(self) -> None:
+        asks = {"hot store": lambda: self.hot.query("SELECT 1")} if self.asks is None else self.asks
+        self._doors = Doors(asks)
 
     def trouble(self) -> dict[str, str]:
         """Every reason not to be ready, by name."""
         found = dict(self.ready())
-        try:
-            self.hot.query("SELECT 1")
-        except (Carbon254Error, OSError) as error:
-            found["hot store"] = f"it does not answer: {error}"
-        return found
+        if told := self.log.trouble():
+            found["log"] = told
+        if self.closing.is_set():
+            found["node"] = "it is stopping"
+        return found | self._doors.trouble()
 
     def lags(self) -> dict[str, int]:
         """Records each consumer has yet to carry."""
-        return {name: self.log.lag(name, prefix) for name, prefix in CONSUMERS.items()}
+        more = {"publish": "rows."} if self.log.publishes else {}
+        return {name: self.log.lag(name, prefix) for name, prefix in (CONSUMERS | more).items()}

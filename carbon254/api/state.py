@@ -18,8 +18,8 @@ from .moments import day_text
 from .rooms import Rooms
 
 
-def router(rooms: Rooms) -> APIRouter:
-    """The routes, over these rooms."""
+def standing(rooms: Rooms) -> APIRouter:
+    """Health, readiness and metrics: what every service answers."""
     routes = APIRouter(tags=["node"])
 
     @routes.get("/health", summary="Whether the process lives")
@@ -29,7 +29,7 @@ def router(rooms: Rooms) -> APIRouter:
 
     @routes.get("/ready", summary="Whether readers can rely on it", responses={503: {"description": "Not ready"}})
     def ready() -> JSONResponse:
-        """200 when every consumer carries on and the hot store answers; 503 with the reasons by name otherwise."""
+        """200 when every consumer carries on and every room it needs answers; 503 with the reasons by name else."""
         trouble = rooms.trouble()
         status = "not ready" if trouble else "ready"
         return JSONResponse({"status": status, "reasons": trouble}, 503 if trouble else 200)
@@ -40,6 +40,14 @@ def router(rooms: Rooms) -> APIRouter:
         for consumer, lag in rooms.lags().items():
             rooms.metrics.lag.labels(consumer).set(lag)
         return Response(generate_latest(rooms.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def router(rooms: Rooms) -> APIRouter:
+    """The routes, over these rooms."""
+    routes = APIRouter(tags=["node"])
+    routes.include_router(standing(rooms))
 
     @routes.get("/v1/feeds", summary="Every feed: its card, how far it has come, and what is wrong")
     def feeds() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from carbon254.app import open_named_log
 from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.feeds import feeds
 from carbon254.stores.ledger import (
@@ -21,7 +22,7 @@ from carbon254.stores.ledger import (
     open_history,
     open_ledger,
 )
-from carbon254.stores.log import Log, open_log
+from carbon254.stores.log import Log
 from carbon254.workspace import Workspace
 
 from .beside import CONSUMERS
@@ -38,10 +39,10 @@ def books(workspace: Path, backend: str = "") -> Iterator[tuple[LedgerStore, Log
     Raises WorkspaceError where there is no workspace, SettingsError where the backend has no address.
     """
     folder = Workspace(workspace)
-    if not folder.path("log.db").exists():
+    if not folder.path("workspace.json").exists():
         raise WorkspaceError(f"there is no workspace at {folder.root}; make one with: c254 demo")
     with _ledger(folder, backend) as ledger:
-        log = open_log(folder.path("log.db"))
+        log = open_named_log(settings_of(folder.root), folder)
         try:
             yield ledger, log
         finally:

@@ -23,6 +23,7 @@ from carbon254.errors import (
     AmbiguousPlace,
     BadLabel,
     Carbon254Error,
+    SettingsError,
     UnitError,
     UnknownPlace,
     UnknownProduct,
@@ -59,7 +60,7 @@ class House(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (BadLabel, UnitError, UnknownProduct, UnknownPlace, AmbiguousPlace) as error:
+        except (BadLabel, UnitError, UnknownProduct, UnknownPlace, AmbiguousPlace, SettingsError) as error:
             # What was asked cannot be; a program that calls us tells it from what went wrong on the way.
             fail(str(error), 2)
         except Carbon254Error as error:

@@ -9,7 +9,7 @@ import typer
 
 from carbon254.errors import WorkspaceError
 
-from .console import DEFAULT_WORKSPACE, House, Workspace, out, plain, say, show, stamp
+from .console import DEFAULT_WORKSPACE, House, Workspace, out, plain, say, settings_of, show, stamp
 
 if TYPE_CHECKING:
     from carbon254.stores.log import Letter, Log
@@ -64,7 +64,9 @@ def show_letter(
     }
     for name, value in facts.items():
         _fact(name, "" if value is None else str(value))
-    for arrival in open_raw(workspace / "raw").provenance(letter.payload):
+    settings = settings_of(workspace)
+    raw = open_raw(settings.raw_at(workspace / "raw"), settings.s3_endpoint)
+    for arrival in raw.provenance(letter.payload):
         _fact("arrived", f"{stamp(arrival.received_at)}  {arrival.name}  {arrival.url}".rstrip())
     if letter.raw:
         _fact("text", letter.raw)
@@ -91,7 +93,7 @@ def reprocess(
     """
     from carbon254.app import open_node
 
-    from .console import existing, secrets, settings_of
+    from .console import existing, secrets
 
     if not (number or feed or everything):
         raise typer.BadParameter("name letters with --id, --feed or --all")

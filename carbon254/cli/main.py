@@ -9,6 +9,7 @@ import typer
 from carbon254 import __version__
 
 from . import (
+    bootstrap,
     calendar,
     demo,
     dlq,
@@ -16,10 +17,12 @@ from . import (
     feeds,
     generate,
     holding,
+    lake,
     node,
     places,
     proving,
     quality,
+    services,
     sql,
     trading,
     units,
@@ -36,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(lake.app, name="lake")
 app.add_typer(calendar.app, name="calendar")
 app.add_typer(quality.app, name="quality")
 quality.app.command()(holding.held)
@@ -44,6 +48,8 @@ app.add_typer(places.app, name="places")
 for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
     calendar.app.command()(answer)
 app.command("up")(node.up)
+app.command("serve")(services.serve)
+app.command("bootstrap")(bootstrap.bootstrap)
 app.command("stop")(node.stop)
 app.command("status")(node.status)
 app.command("logs")(node.logs)

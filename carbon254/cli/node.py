@@ -41,7 +41,7 @@ def up(
     """
     if detach:
         return _background(workspace)
-    from carbon254.app import base_urls, open_node
+    from carbon254.app import SHARES, base_urls, open_node
     from carbon254.poller import Poller, reachable
     from carbon254.telemetry import configure_logging
 
@@ -51,8 +51,9 @@ def up(
     settings = settings_of(workspace, port=port, emulator_url=emulator_url)
     configure_logging(settings.log_level)
     listening = listener(settings.host, settings.port, explicit=bool(port))
-    with open_node(settings, secrets()) as node:
-        served = Served(node, listening)
+    shares = {name: prefixes for name, prefixes in SHARES.items() if not only or name in only}
+    with open_node(settings, secrets(), shares=shares) as node:
+        served = Served(node, listening, carries=only or ())
         topics = (feed or reachable(secrets(), base_urls(settings))) if poll and not only else []
         poller = Poller(node.pipeline, node.clock, topics)
         node.runner.start(only or ())

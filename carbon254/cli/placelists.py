@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import carbon254
+from carbon254.app import open_named_log
 from carbon254.engine.placing import keep_rejects
 from carbon254.errors import ReferenceRefused
-from carbon254.stores.log import open_log
 from carbon254.wire import csv
 from carbon254.workspace import Workspace
+
+from .console import settings_of
 
 if TYPE_CHECKING:
     from carbon254.stores.reference import Loaded, Reference
@@ -55,7 +57,7 @@ def _csv(name: str, data: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
 def keep(workspace: Path, of: str, loaded: Loaded, unread: pl.DataFrame, data: bytes) -> pl.DataFrame:
     """Keep rows of a list (`of` says which) that could not be read or taken as dead letters; returns them."""
     rejects = pl.concat([unread, loaded.rejects]).sort("line", maintain_order=True)
-    log = open_log(Workspace(workspace).path("log.db"))
+    log = open_named_log(settings_of(workspace), Workspace(workspace))
     try:
         payload = hashlib.sha256(data).hexdigest()
         told = replace(loaded, rejects=rejects)
@@ -70,7 +72,7 @@ def seed(reference: Reference, workspace: Path) -> None:
     from carbon254.engine.seeding import seed_reference
     from carbon254.pipeline import sources
 
-    log = open_log(Workspace(workspace).path("log.db"))
+    log = open_named_log(settings_of(workspace), Workspace(workspace))
     try:
         seed_reference(reference, log, sources().values(), datetime.now(UTC))
     finally:

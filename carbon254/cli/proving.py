@@ -82,22 +82,29 @@ def _hashes(workspace: Path, as_json: bool) -> None:
 
 
 def _everything(workspace: Path, as_json: bool) -> None:
-    from carbon254.errors import Carbon254Error
+    from carbon254.errors import Carbon254Error, SettingsError
     from carbon254.stores.log import check_file
     from carbon254.workspace import Workspace as Folder
+
+    from .console import settings_of
 
     # A workspace in use is refused before its files are looked at: they are changing.
     folder = Folder(existing(workspace))
     folder.claim()
     folder.release()
     # A harmed log must not be opened for work: what is derived from it would be wrong too.
-    problems = [f"log: {problem}" for problem in check_file(folder.path("log.db"))]
+    file = folder.path("log.db")
+    on_kafka = bool(settings_of(workspace).kafka_bootstrap)
+    problems = [] if on_kafka else [f"log: {problem}" for problem in check_file(file)]
     payloads = 0
     if not problems:
         try:
             with _opened(workspace) as node, progress("feeds") as advance:
                 problems = [str(finding) for finding in soundness(node).findings(advance)]
                 payloads = sum(1 for _ in node.raw.ids())
+        except SettingsError:
+            # Nothing was looked at: this says nothing of the workspace.
+            raise
         except (Carbon254Error, RuntimeError, OSError) as error:
             problems.append(f"the workspace cannot be opened: {' '.join(str(error).split())[:300]}")
     if as_json:

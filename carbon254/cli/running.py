@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from carbon254.app import Node, base_urls, open_node
+from carbon254.app import Node, base_urls, open_named_log, open_node
 from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.feeds import feed as find
@@ -23,7 +23,7 @@ from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
 from carbon254.pipeline import fetch, trouble_of
 from carbon254.stores.ledger import open_ledger
-from carbon254.stores.log import Log, open_log
+from carbon254.stores.log import Log
 from carbon254.stores.raw import open_raw
 from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
@@ -83,11 +83,12 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
             yield Desk(folder, node.log, pipeline.inbox, pipeline.fetcher, node.clock, node, pipeline.checks)
         return
     clock = ServerClock() if settings.emulator_url else SystemClock()
-    log = open_log(folder.path("log.db"))
+    log = open_named_log(settings, folder)
     ledger = open_ledger(settings.ledger_url or f"sqlite:///{folder.path('ledger.db')}")
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
-        inbox = Inbox(open_raw(folder.path("raw")), log, Metrics())
+        raw = open_raw(settings.raw_at(folder.path("raw")), settings.s3_endpoint)
+        inbox = Inbox(raw, log, Metrics())
         yield Desk(folder, log, inbox, fetcher, clock, None, FeedRunner(ledger, clock))
     finally:
         ledger.close()

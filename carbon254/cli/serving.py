@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Collection
 
 import uvicorn
 
 from carbon254 import portal
-from carbon254.api.app import create_app
+from carbon254.api.app import create_app, create_service
 from carbon254.api.rooms import Rooms
 from carbon254.app import Node
 from carbon254.errors import WorkspaceError
@@ -40,7 +41,10 @@ def listener(host: str, port: int, explicit: bool) -> socket.socket:
 class Served:
     """A node's HTTP server in a thread of its own."""
 
-    def __init__(self, node: Node, listening: socket.socket) -> None:
+    def __init__(
+        self, node: Node, listening: socket.socket, reading: bool = True, carries: Collection[str] = ()
+    ) -> None:
+        """`carries` are the consumers that run here, all of them where none is named."""
         self._rooms = Rooms(
             hot=node.hot,
             cache=node.cache,
@@ -50,11 +54,13 @@ class Served:
             clock=node.clock,
             metrics=node.metrics,
             streams={topic: found.stream for topic, found in feeds().items()},
-            ready=lambda: node.runner.trouble,
+            ready=node.runner.told,
             notary=node.notary(),
+            asks=node.asks(carries or node.pipeline.steps(), reading),
         )
-        app = create_app(self._rooms)
-        portal.mount(app)
+        app = create_app(self._rooms) if reading else create_service(self._rooms)
+        if reading:
+            portal.mount(app)
         host, port = listening.getsockname()[:2]
         self.url = f"http://{host}:{port}"
         self._listening = listening
@@ -73,6 +79,10 @@ class Served:
             if time.monotonic() > end or not self._thread.is_alive():
                 raise WorkspaceError("the HTTP server did not start; its log says why")
             time.sleep(0.02)
+
+    def drain(self) -> None:
+        """Say that the node is stopping: it answers still, and is not ready."""
+        self._rooms.closing.set()
 
     def stop(self) -> None:
         """Let requests end and close."""

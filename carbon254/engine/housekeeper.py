@@ -14,6 +14,8 @@ from carbon254.ingest import Inbox
 from carbon254.stores.ledger import ClickHouseLedger, Ledger, ship
 from carbon254.stores.log import Log
 
+from .publisher import CONSUMER as PUBLISH
+
 HISTORY = timedelta(days=90)
 _EVERY_S = 60.0
 _CONSUMERS = ("project", "bars", "lake")
@@ -44,7 +46,9 @@ class Housekeeper:
             return 0
         self._next_s = self._clock.monotonic() + _EVERY_S
         now = self._clock.now()
-        self._log.trim("rows.", _CONSUMERS, now - self._retention)
+        # Where rows were ever published, they stay until they all were.
+        publishing = (PUBLISH,) if self._log.offsets(PUBLISH) else ()
+        self._log.trim("rows.", _CONSUMERS + publishing, now - self._retention)
         if self._history is not None:
             # Before anything is forgotten here; what falls in the minute that is shipped twice is kept once.
             ship(self._ledger, self._history, self._shipped)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from carbon254.clock import Clock
 from carbon254.faults import reach
-from carbon254.stores.cache import LatestPrices
+from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger, Noted
 from carbon254.stores.log import Log, Record
@@ -37,7 +37,7 @@ class Projector:
         self,
         log: Log,
         hot: HotStore,
-        cache: LatestPrices,
+        cache: Cache,
         ledger: Ledger,
         sources: Mapping[str, Source],
         clock: Clock,

@@ -26,6 +26,8 @@ publication = {anchor = "interval_end", delay = "PT5M"}   # anchor: interval_end
 slo = "PT60S"                        # freshness promised to readers, after publication
 span = "PT5M"                        # what one request covers
 complete = true
+partitions = 1                       # on Kafka; more than one only where the order of payloads says nothing
+retention = "P7D"                    # how long a published topic keeps records; what the log needs is kept anyway
 ```
 """
 
@@ -81,6 +83,6 @@ def _stream(raw: Mapping[str, Any], provider: Provider) -> Stream:
             **raw,
             "provider": provider,
             "publication": Publication(publication["anchor"], duration(publication["delay"])),
-            **{name: duration(raw[name]) for name in ("resolution", "slo", "span")},
+            **{name: duration(raw[name]) for name in ("resolution", "slo", "span", "retention") if name in raw},
         }
     )

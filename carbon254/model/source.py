@@ -57,6 +57,7 @@ class Stream:
     (a twin column), offset, mark (a flag), row_order, or none (a clock that never repeats). `signs` multiplies
     components so that lmp = energy + congestion + loss + ghg; `derive` names a component computed from the others;
     `complete` means a payload lists every location of its intervals, so that a missing one is a retraction.
+    On Kafka its topics have so many `partitions`; what is published outside is kept for `retention`.
     """
 
     topic: str
@@ -78,6 +79,8 @@ class Stream:
     derive: str = ""
     complete: bool = False
     tolerance: float = 0.0
+    partitions: int = 1
+    retention: timedelta = timedelta(days=7)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

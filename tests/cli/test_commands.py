@@ -264,9 +264,22 @@ def test_a_bad_time_comes_with_a_good_one(made: Path) -> None:
 
 def test_settings_that_cannot_work_name_their_variable(made: Path) -> None:
     for command in (["sql", "SELECT 1"], ["up", "--no-poll"], ["verify"]):
-        clean(typed(*command, "-w", made, C254_HOST="0.0.0.0"), 1, "C254_HOST=0.0.0.0", "set C254_HOST=127.0.0.1")
-        clean(typed(*command, "-w", made, C254_PORT="many"), 1, "C254_PORT", "integer")
-    clean(typed("verify", "-w", made, C254_REDIS_URL="redis://x"), 1, "C254_REDIS_URL is set", "unset C254_REDIS_URL")
+        clean(typed(*command, "-w", made, C254_HOST="0.0.0.0"), 2, "C254_HOST=0.0.0.0", "set C254_HOST=127.0.0.1")
+        clean(typed(*command, "-w", made, C254_PORT="many"), 2, "C254_PORT", "integer")
+    clean(typed("verify", "-w", made, C254_REDIS_URL="http://x"), 2, "C254_REDIS_URL starts with", "write redis://")
+    refused = ["feeds", "run", "--feed", RT, "--from", "2025-07-01", "-w", made]
+    clean(typed(*refused, C254_REDIS_URL="redis://u:hidden@127.0.0.1:9"), 2, "C254_REDIS_URL", "does not answer")
+    clean(typed(*refused, C254_RAW_URL="gs://x/y"), 2, "C254_RAW_URL", "write s3://bucket/prefix")
+    clean(typed(*refused, C254_LAKE_URL="http://127.0.0.1:9"), 2, "C254_LAKE_URL", "does not answer")
+
+
+def test_the_lake_is_told_and_trinos_views_are_printed(made: Path) -> None:
+    told = json.loads(typed("lake", "stats", "--json", "-w", made).out)
+    assert {row["table"] for row in told} >= {"interval_prices"} and all(row["files"] for row in told if row["rows"])
+    printed = typed("lake", "views", "--tables", "ice", "--place", "s3://desk/x").out
+    assert "CREATE OR REPLACE VIEW desk.commodity_data.energy_prices AS" in printed and "FROM ice." in printed
+    clean(typed("lake", "views", "--views", "lake"), 2, "another catalog than --tables")
+    clean(typed("lake", "views", "--views", "x; DROP"), 2, "not a catalog's name")
 
 
 def commands() -> list[list[str]]:

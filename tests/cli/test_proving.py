@@ -53,7 +53,7 @@ def test_the_ledger_is_asked_on_each_backend(made: Path) -> None:
     listed = ("feeds", "list", "--state", "completed", "--limit", "1", "-w", made, "--json")
     rows = json.loads(typed(*listed, "--backend", "sqlite").out)
     assert [(row["feed"], row["partition"]) for row in rows] == [(RT, "2025-07-01")]
-    clean(typed(*listed, "--backend", "postgres"), 1, "C254_LEDGER_URL=postgresql://")
+    clean(typed(*listed, "--backend", "postgres"), 2, "C254_LEDGER_URL=postgresql://")
     clean(typed(*listed, "--backend", "oracle"), 2, "sqlite, postgres, clickhouse")
     assert json.loads(typed(*listed, "--backend", "clickhouse").out) == []
     assert typed("verify", "-w", made, C254_LEDGER_HISTORY="clickhouse").code == 0

@@ -208,4 +208,6 @@ def test_wrong_input_says_what_to_write(made: Path, tmp_path: Path) -> None:
     clean(typed("places", "list", "--as-of", "soon", *where), 2, "'soon' is not a time")
     clean(typed("places", "list", "-w", tmp_path / "none"), 1, "there is no workspace")
     url = "postgresql://127.0.0.1:1/x"
-    clean(typed("places", "list", *where, C254_REFERENCE_URL=url), 1, "the reference store at", "does not open")
+    clean(
+        typed("places", "list", *where, C254_REFERENCE_URL=url), 2, "C254_REFERENCE_URL: the database at", "start it or"
+    )

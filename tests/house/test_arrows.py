@@ -84,6 +84,7 @@ def test_a_drivers_client_is_imported_by_its_own_room_only() -> None:
     homes = {
         "clickhouse_connect": "stores/hot",
         "pyiceberg": ("stores/lake", "model/iceberg.py"),
+        "confluent_kafka": "stores/log",
         "apsw": ("stores/log", "feeds/budget.py"),
         "alembic": "stores/reference",
     }
