@@ -1,4 +1,4 @@
-.PHONY: demo start start-normalization stop status logs clean test test-wide test-reliability bench docs lock
+.PHONY: demo start start-normalization stop status logs clean test test-wide test-reliability test-servers bench docs lock
 
 demo:
 	@scripts/demo
@@ -20,6 +20,8 @@ test-wide:
 	@scripts/test-wide
 test-reliability:
 	@scripts/test-reliability
+test-servers:
+	@scripts/test-servers
 bench:
 	@scripts/bench
 docs:
