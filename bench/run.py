@@ -27,6 +27,7 @@ FULL = [
     ("enrich.py",),
     ("units.py",),
     ("gate.py",),
+    ("kafka.py",),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
