@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,23 +20,7 @@ from given_rows import HOUR, T0, benchmark, price, prices, shaped, tick
 from carbon254.errors import SettingsError
 from carbon254.model import catalogue, dataset
 from carbon254.model.iceberg import iceberg_schema
-from carbon254.stores.lake import Lake, open_lake, rest_properties
-
-
-@pytest.fixture(params=["folder", pytest.param("rest", marks=pytest.mark.servers("catalog", "minio"))])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Mapping[str, str]]:
-    """What `open_lake` is given: a folder, or a REST catalog with its files on S3."""
-    if request.param == "folder":
-        return str(tmp_path / "lake"), {}
-    found = request.getfixturevalue("tables")
-    return found.url, rest_properties(found.facts["warehouse"], found.facts["endpoint"])
-
-
-@pytest.fixture
-def lake(place: tuple[str, Mapping[str, str]]) -> Iterator[Lake]:
-    opened = open_lake(*place)
-    yield opened
-    opened.close()
+from carbon254.stores.lake import Lake, open_lake
 
 
 def test_a_batch_is_appended_with_its_offset_and_never_twice(lake: Lake) -> None:

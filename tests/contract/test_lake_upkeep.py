@@ -6,9 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,28 +18,12 @@ from pyiceberg.table import Table
 from carbon254.model import dataset
 from carbon254.model.iceberg import iceberg_partition, iceberg_schema
 from carbon254.proof import rows_hash
-from carbon254.stores.lake import Compacted, Lake, open_lake, rest_properties
+from carbon254.stores.lake import Compacted, Lake, open_lake
 from carbon254.stores.lake.layout import sort_columns
 
 NAME = "interval_prices"
 OLD = T0 + timedelta(days=400)
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(params=["folder", pytest.param("rest", marks=pytest.mark.servers("catalog", "minio"))])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Mapping[str, str]]:
-    """What `open_lake` is given: a folder, or a REST catalog with its files on S3."""
-    if request.param == "folder":
-        return str(tmp_path / "lake"), {}
-    found = request.getfixturevalue("tables")
-    return found.url, rest_properties(found.facts["warehouse"], found.facts["endpoint"])
-
-
-@pytest.fixture
-def lake(place: tuple[str, Mapping[str, str]]) -> Iterator[Lake]:
-    opened = open_lake(*place)
-    yield opened
-    opened.close()
 
 
 def commits(lake: Lake, many: int, days: int = 1, first: int = 1) -> None:
