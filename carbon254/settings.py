@@ -144,6 +144,14 @@ class Settings(BaseSettings):
         """The place of the raw archive: `path` where none is set."""
         return self.raw_url or path
 
+    def hot_at(self, path: Path) -> str:
+        """The URL of the hot store: embedded in the folder `path` where none is set."""
+        return self.hot_url or f"chdb://{path}"
+
+    def ledger_at(self, path: Path) -> str:
+        """The URL of the ledger's database, which keeps quality too: the file `path` where none is set."""
+        return self.ledger_url or f"sqlite:///{path}"
+
     def reference_at(self, path: Path) -> str:
         """The URL of the reference store: `path` where none is set."""
         return self.reference_url or f"sqlite:///{path}"

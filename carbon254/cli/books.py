@@ -57,7 +57,7 @@ def _ledger(folder: Workspace, backend: str) -> Iterator[LedgerStore]:
     if backend == "clickhouse":
         from carbon254.stores.hot import open_hot
 
-        hot = open_hot(settings.hot_url or f"chdb://{folder.path('hot')}")
+        hot = open_hot(settings.hot_at(folder.path("hot")))
         try:
             yield open_history(hot)
         finally:

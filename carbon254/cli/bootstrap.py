@@ -106,14 +106,14 @@ def _stores(settings: Settings) -> Iterator[Made]:
     folder = Folder(settings.workspace)
     folder.claim()
     try:
-        hot = open_hot(settings.hot_url or f"chdb://{folder.path('hot')}", ttl_days=settings.ttl_days)
+        hot = open_hot(settings.hot_at(folder.path("hot")), ttl_days=settings.ttl_days)
         doors: dict[str, Callable[[], object]] = {
             "raw archive": lambda: open_raw(settings.raw_at(folder.path("raw")), settings.s3_endpoint),
-            "ledger": lambda: open_ledger(settings.ledger_url or f"sqlite:///{folder.path('ledger.db')}"),
+            "ledger": lambda: open_ledger(settings.ledger_at(folder.path("ledger.db"))),
             "reference": lambda: open_reference(
                 settings.reference_at(folder.path("reference.db")), lambda: datetime.now(UTC)
             ),
-            "quality": lambda: open_metrics(settings.ledger_url or f"sqlite:///{folder.path('quality.db')}"),
+            "quality": lambda: open_metrics(settings.ledger_at(folder.path("quality.db"))),
             "lake": lambda: lake_of(settings, folder),
         }
         hot.ensure()

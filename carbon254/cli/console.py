@@ -71,6 +71,13 @@ class House(TyperGroup):
             raise typer.Exit(0) from None
 
 
+def group(said: str) -> typer.Typer:
+    """A group of commands as all of ours are; `said` is its help."""
+    return typer.Typer(
+        cls=House, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown", help=said
+    )
+
+
 def fail(message: str, code: int = 1) -> None:
     """End with one red line."""
     complain(f"error: {message}")

@@ -9,18 +9,12 @@ import typer
 
 from carbon254.errors import WorkspaceError
 
-from .console import DEFAULT_WORKSPACE, House, Workspace, out, plain, say, settings_of, show, stamp
+from .console import DEFAULT_WORKSPACE, Workspace, group, out, plain, say, settings_of, show, stamp
 
 if TYPE_CHECKING:
     from carbon254.stores.log import Letter, Log
 
-app = typer.Typer(
-    cls=House,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Dead letters: list, show, reprocess.",
-)
+app = group("Dead letters: list, show, reprocess.")
 FeedId = Annotated[str, typer.Option("--feed", help="Only of this feed.")]
 
 

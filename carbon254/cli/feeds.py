@@ -14,22 +14,16 @@ from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     EmulatorUrl,
-    House,
     Workspace,
     Zone,
     fail,
+    group,
     moment,
     plain,
     tell,
 )
 
-app = typer.Typer(
-    cls=House,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Feeds: list, run, parse, status, history, replay, watermark.",
-)
+app = group("Feeds: list, run, parse, status, history, replay, watermark.")
 FeedId = Annotated[str, typer.Option("--feed", help="Topic of the feed, like `iso.rt.lmp.caiso`.")]
 Backend = Annotated[
     str,

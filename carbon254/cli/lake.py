@@ -16,10 +16,10 @@ from carbon254.errors import SettingsError
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
-    House,
     Workspace,
     complain,
     existing,
+    group,
     out,
     progress,
     say,
@@ -32,13 +32,7 @@ if TYPE_CHECKING:
     from carbon254.stores.lake import Lake
     from carbon254.stores.log import Log
 
-app = typer.Typer(
-    cls=House,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="The lake: how it lies, its upkeep, and views for other engines.",
-)
+app = group("The lake: how it lies, its upkeep, and views for other engines.")
 Names = Annotated[list[str] | None, typer.Option("--dataset", help="Only of this dataset; all of them else.")]
 _ORPHAN_DAYS = "3d"
 _SHOWN = 40

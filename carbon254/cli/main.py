@@ -28,15 +28,9 @@ from . import (
     units,
     vintages,
 )
-from .console import House
+from .console import group
 
-app = typer.Typer(
-    cls=House,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Market prices from wire bytes to SQL, Python and a live page.\n\nStart with: `c254 demo`",
-)
+app = group("Market prices from wire bytes to SQL, Python and a live page.\n\nStart with: `c254 demo`")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(lake.app, name="lake")

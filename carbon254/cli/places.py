@@ -19,11 +19,11 @@ import typer
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
-    House,
     Workspace,
     cell,
     complain,
     existing,
+    group,
     moment,
     out,
     plain,
@@ -36,13 +36,7 @@ if TYPE_CHECKING:
 
     from carbon254.stores.reference import Reference, Resolved
 
-app = typer.Typer(
-    cls=House,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Places: list, resolve, history, load, rename, merge, split.",
-)
+app = group("Places: list, resolve, history, load, rename, merge, split.")
 Market = Annotated[str, typer.Option("--market", "-m", help="Market, as the feeds call it, like PJM.")]
 AsOf = Annotated[str, typer.Option("--as-of", help="As of this instant, or midnight of a market day; else the latest.")]
 At = Annotated[str, typer.Option("--at", help="When it happened: an instant, or midnight of a market day.")]

@@ -229,7 +229,7 @@ def _bench(workspace: Path, at: str, again: bool) -> Iterator[tuple[Bench, dict[
     arrived = [entry.last_received for some in entries.values() for entry in some if entry.last_received]
     # Where no node runs, time stands still at the last arrival: what came due since then nobody could have brought.
     now = datetime.now(UTC) if folder.running() or not arrived else max(arrived)
-    store = open_metrics(settings_of(workspace).ledger_url or f"sqlite:///{folder.path('quality.db')}")
+    store = open_metrics(settings_of(workspace).ledger_at(folder.path("quality.db")))
     bench = Bench(lambda: carbon254.open(workspace), store, moment(at, "UTC") if at else now, again=again)
     try:
         yield bench, entries

@@ -84,7 +84,7 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
         return
     clock = ServerClock() if settings.emulator_url else SystemClock()
     log = open_named_log(settings, folder)
-    ledger = open_ledger(settings.ledger_url or f"sqlite:///{folder.path('ledger.db')}")
+    ledger = open_ledger(settings.ledger_at(folder.path("ledger.db")))
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
         raw = open_raw(settings.raw_at(folder.path("raw")), settings.s3_endpoint)
