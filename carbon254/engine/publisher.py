@@ -41,9 +41,11 @@ class Publisher:
         """Publish what is pending, up to about MAX_ROWS rows; returns the number of records."""
         records = within(self._log.read(CONSUMER, "rows.", limit), MAX_ROWS)
         if records:
+            # An open transaction holds up every reader: what takes long is done before it.
+            messages = [message for record in records for message in self._messages(record)]
             with self._log.transaction() as txn:
+                txn.publish(messages)
                 for record in records:
-                    txn.publish(self._messages(record))
                     txn.commit(CONSUMER, record.topic, record.offset)
         return len(records)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from carbon254.errors import Carbon254Error, PayloadRefused, WorkspaceError
+from carbon254.errors import Carbon254Error, PayloadRefused, TransientError, WorkspaceError
 from carbon254.faults import reach
 from carbon254.stores.log import Log, NewRecord, Txn
 from carbon254.stores.raw import Provenance, RawArchive, RawRef
@@ -58,10 +59,11 @@ class Inbox:
         self.full = ""
         self._refused: tuple[Exception, float] | None = None
 
-    def accept(self, arrived: Arrived, mark: Mark | None = None) -> tuple[str, bool]:
-        """(SHA-256 of the payload, whether it is new). It is on disk when this returns, and `mark` with it.
+    def accept(self, arrived: Arrived, marks: Sequence[Mark] = ()) -> tuple[str, bool]:
+        """(SHA-256 of the payload, whether it is new). It is on disk when this returns, and `marks` with it.
 
-        Raises WorkspaceError, and keeps nothing, where the disk budget is used up.
+        Raises WorkspaceError where the disk budget is used up, TransientError where a mark was moved meanwhile; the
+        log keeps nothing then.
         """
         if self.full:
             raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
@@ -70,8 +72,8 @@ class Inbox:
         content = content_digest(arrived.name, arrived.data)
         subject = arrived.subject or arrived.name or content
         with self._log.transaction() as txn:
-            if mark is not None and not _marked(txn, mark):
-                return reference.sha256, False
+            for mark in marks:
+                _move(txn, mark)
             latest = txn.get_state(f"latest:{arrived.topic}", subject)
             known = txn.get_state(f"content:{arrived.topic}", content)
             if (latest is None and known) or (latest is not None and latest.decode() == content):
@@ -108,11 +110,10 @@ class Inbox:
         return kept
 
 
-def _marked(txn: Txn, mark: Mark) -> bool:
+def _move(txn: Txn, mark: Mark) -> None:
     if txn.get_state(mark.scope, mark.key) != mark.before:
-        return False
+        raise TransientError(f"{mark.key} was taken further by another process meanwhile; it is read again")
     txn.put_state(mark.scope, mark.key, mark.after)
-    return True
 
 
 def content_digest(name: str, data: bytes) -> str:

@@ -1,12 +1,14 @@
-"""Ticks that others push to Kafka come in as payloads: a batch of messages of one partition, one a line.
+"""Ticks that others push to Kafka come in as payloads: what waits in all partitions we hold, one message a line.
 
-The position in their topic is kept with the payload in one transaction of the log, so that a batch is taken in once,
-whatever dies meanwhile.
+The positions in their topics are kept with the payload in one transaction of the log, so that a message is taken in
+once, whatever dies meanwhile.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -30,9 +32,7 @@ class Batch(Protocol):
     @property
     def partition(self) -> int: ...
     @property
-    def first(self) -> int: ...
-    @property
-    def next(self) -> int: ...
+    def positions(self) -> Sequence[int]: ...
     @property
     def values(self) -> Sequence[bytes]: ...
 
@@ -51,6 +51,15 @@ def began(log: Log, topic: str, partition: int) -> int | None:
     return int(kept) if kept else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What of a partition was not taken in before."""
+
+    span: str
+    values: Sequence[bytes]
+    mark: Mark
+
+
 class Intake:
     """Takes pushed messages into the inbox."""
 
@@ -60,30 +69,36 @@ class Intake:
     def step(self) -> int:
         """Take in what came; how many messages. While the normaliser is behind, nothing is taken."""
         ready = not self._inbox.full and self._log.lag("normalise", f"raw.{TOPIC}") < _BEHIND
-        batches = list(self._source.take(ready))
-        taken = 0
-        while batches:
-            try:
-                taken += self._accept(batches[0])
-            except (Carbon254Error, OSError):
-                for left in batches:
-                    self._source.again(left.topic, left.partition, left.first)
-                raise
-            batches.pop(0)
-        return taken
+        batches = self._source.take(ready)
+        try:
+            return self._accept([piece for batch in batches if (piece := self._fresh(batch))])
+        except (Carbon254Error, OSError):
+            for batch in batches:
+                self._source.again(batch.topic, batch.partition, batch.positions[0])
+            raise
 
-    def _accept(self, batch: Batch) -> int:
+    def _fresh(self, batch: Batch) -> _Piece | None:
         place = f"{batch.topic}/{batch.partition}"
         kept = self._log.get_state(_SCOPE, place)
-        before = int(kept) if kept else 0
-        if batch.next <= before:
+        # Positions have holes where their writer used transactions: counting on from the first would be wrong.
+        known = bisect_left(batch.positions, int(kept) if kept else 0)
+        if known == len(batch.positions):
+            return None
+        first, end = batch.positions[known], batch.positions[-1] + 1
+        return _Piece(f"{place}/{first}-{end}", batch.values[known:], Mark(_SCOPE, place, kept, str(end).encode()))
+
+    def _accept(self, pieces: Sequence[_Piece]) -> int:
+        if not pieces:
             return 0
-        values = batch.values[max(0, before - batch.first) :] if before > batch.first else batch.values
-        # A line feed within a message can only stand between its words: a space says the same.
-        data = b"\n".join(value.replace(b"\r", b" ").replace(b"\n", b" ") for value in values)
-        name = f"{place}/{max(before, batch.first)}-{batch.next}.jsonl"
-        mark = Mark(_SCOPE, place, kept, str(batch.next).encode())
-        self._inbox.accept(Arrived(TOPIC, data, "", self._now(), subject=place, url=f"kafka:{name}"), mark)
+        # A line feed within a message can only stand between its words: a space says the same. The first space keeps
+        # a message from being taken for the head of an archive.
+        values = [value.replace(b"\r", b" ").replace(b"\n", b" ") for piece in pieces for value in piece.values]
+        data = b" " + b"\n".join(values)
+        marks = [piece.mark for piece in pieces]
+        url = f"kafka:{','.join(piece.span for piece in pieces)}"
+        # No other process holds one of these partitions, so that the lowest tells our payloads from theirs.
+        subject = min(mark.key for mark in marks)
+        self._inbox.accept(Arrived(TOPIC, data, "pushed.jsonl", self._now(), subject, url), marks)
         return len(values)
 
     def close(self) -> None:

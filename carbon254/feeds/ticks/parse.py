@@ -1,5 +1,7 @@
 """Pushed ticks: one JSON object, an array of them, or one a line.
 
+A payload called `*.jsonl` is one message a line, whatever the others look like: senders of one do not know each other.
+
 Plain form: `instrument`, `time` (ISO 8601), `price`, `quantity`, `source`, `sequence`, and where known `tenant`,
 `market`, `event_id`, `bid`, `ask`. Envelope form: `envelope` {event_id, timestamp, tenant_id, source, metadata} with
 `payload` {market, instrument_id, raw_data {timestamp, price, volume, bid, ask, …}}. Both may stand in one payload.
@@ -22,6 +24,7 @@ from carbon254.model import Flag
 from ..contract import Payload, Rows, rejects
 from .message import COLUMNS, Message, read_message
 
+LINES = ".jsonl"
 _BLOCK = 200_000
 _LOOK = 4_096
 _PLAIN = pl.Schema(
@@ -66,7 +69,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
         for start in range(0, columns.height, _BLOCK):
             yield Rows(columns.slice(start, _BLOCK))
         return
-    yield _message_by_message(_objects(data))
+    yield _message_by_message(_lines(data) if payload.name.endswith(LINES) else _objects(data))
 
 
 def _columnar(data: bytes) -> pl.DataFrame | None:
@@ -111,22 +114,28 @@ def _finish(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _objects(data: bytes) -> list[object]:
-    """The payload's messages. A line that is not JSON comes back as its bytes."""
+    """The payload's messages. Raises PayloadRefused where there are none."""
     try:
         whole = orjson.loads(data)
         return whole if isinstance(whole, list) else [whole]
     except orjson.JSONDecodeError as error:
-        lines = data.splitlines()
-        if data.startswith(b"[") or len(lines) == 1:
+        if data.startswith(b"[") or b"\n" not in data:
             raise PayloadRefused(f"not JSON: {error}") from error
-    found: list[object] = []
-    for line in lines:
-        try:
-            found.append(orjson.loads(line) if line.strip() else None)
-        except orjson.JSONDecodeError:
-            found.append(line)
+    found = _lines(data)
     if not any(isinstance(entry, dict) for entry in found):
         raise PayloadRefused("not JSON: no line is a JSON object")
+    return found
+
+
+def _lines(data: bytes) -> list[object]:
+    """A message of each line. One that is not JSON comes back as its bytes; an array is as many messages."""
+    found: list[object] = []
+    for line in data.splitlines():
+        try:
+            entry = orjson.loads(line) if line.strip() else b""
+        except orjson.JSONDecodeError:
+            entry = line
+        found += entry if isinstance(entry, list) else [entry]
     return found
 
 
@@ -134,7 +143,7 @@ def _message_by_message(messages: list[object]) -> Rows:
     good: list[Message] = []
     lines, reasons, raws = [], [], []
     for number, entry in enumerate(messages, start=1):
-        if entry is None:
+        if entry == b"":
             continue
         found = read_message(entry, number)
         if isinstance(found, str):

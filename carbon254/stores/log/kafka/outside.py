@@ -16,17 +16,18 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from .cluster import Cluster, Told, unavailable
 
 _POLL_S = 0.1
+# What comes while a batch is under way makes the next one; alone, a message waits this long for company.
+_LINGER_S = 0.02
 _MANY = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """Messages of one partition, oldest first; `first` and `next` are positions there."""
+    """Messages of one partition, oldest first, and their positions there."""
 
     topic: str
     partition: int
-    first: int
-    next: int
+    positions: tuple[int, ...]
     values: tuple[bytes, ...]
 
 
@@ -58,7 +59,7 @@ class Outside:
         self._pause(not ready)
         found: dict[tuple[str, int], list] = defaultdict(list)
         first = self._client.poll(_POLL_S)
-        for message in [first, *self._client.consume(_MANY, _POLL_S)] if first is not None else []:
+        for message in [first, *self._client.consume(_MANY, _LINGER_S)] if first is not None else []:
             error = message.error()
             if error is None:
                 found[message.topic() or "", message.partition() or 0].append(message)
@@ -66,7 +67,8 @@ class Outside:
                 raise unavailable("reading pushed messages", error.str())
         return [
             Pushed(
-                topic.removeprefix(self._prefix), part, messages[0].offset(), messages[-1].offset() + 1,
+                topic.removeprefix(self._prefix), part,
+                tuple(message.offset() or 0 for message in messages),
                 tuple(message.value() or b"" for message in messages),
             )
             for (topic, part), messages in found.items()
