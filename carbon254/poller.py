@@ -63,7 +63,11 @@ class Poller:
         wait = self._due[topic] - self._clock.monotonic()
         if wait > 0:
             return wait
-        self.poll(topic)
+        try:
+            self.poll(topic)
+        except Exception as error:
+            # A full disk or a store that is away ends one round, and never the thread: who would ask the next?
+            structlog.get_logger().exception("a round of asking failed; it is done again", feed=topic, error=str(error))
         self._due[topic] = self._clock.monotonic() + cadence(feeds()[topic].stream).total_seconds()
         return 0.0
 
