@@ -8,7 +8,6 @@ offset nor any other property is touched.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from datetime import datetime, timedelta
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
-from carbon254.errors import CorruptPayload, TransientError
+from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
 from carbon254.model import Dataset
 
@@ -25,10 +24,9 @@ from .replacing import Replacing
 from .rewriting import Plan, Rewrite, SealOf, rewritten, tasks_of
 from .survey import survey
 from .tiers import MOST_ROWS, Partition, bins
+from .trying import looking_again
 
 _TOGETHER = 8  # partitions a commit, and no more rows than one file may have
-_TRIES = 30
-_WAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +116,22 @@ class Compaction:
 
     def _committed(self, table: Table, rewrites: list[Rewrite]) -> list[Rewrite]:
         """Those that are in the table now."""
-        for turn in range(_TRIES):
-            if not rewrites:
-                return []
-            if turn:
-                time.sleep(min(turn, 5) * _WAIT_S)
-            with self.alone():
-                seen, table = table, self.table()
-                if table.metadata.current_snapshot_id != seen.metadata.current_snapshot_id:
-                    rewrites = self._standing(table, rewrites)
-                if not rewrites or self._landed(table, rewrites):
-                    return rewrites
-        raise TransientError(f"the lake's {self.dataset.name} is written to all the time; merge it again later")
+        seen, left = table, rewrites
 
-    def _landed(self, table: Table, rewrites: Sequence[Rewrite]) -> bool:
-        """Whether the commit came first; it certainly did not land where it did not."""
+        def turn() -> list[Rewrite]:
+            nonlocal seen, left
+            with self.alone():
+                before, seen = seen, self.table()
+                if seen.metadata.current_snapshot_id != before.metadata.current_snapshot_id:
+                    left = self._standing(seen, left)
+                if left:
+                    self._commit(seen, left)
+                return left
+
+        return looking_again(self.dataset.name, turn)
+
+    def _commit(self, table: Table, rewrites: Sequence[Rewrite]) -> None:
+        """Swap the files. Raises CommitFailedException where another commit came first; then nothing was swapped."""
         change = table.transaction()
         with Replacing(change, table.io) as replacing:
             for rewrite in rewrites:
@@ -144,13 +143,12 @@ class Compaction:
         try:
             change.commit_transaction()
         except CommitFailedException:
-            return False
+            raise
         except Exception:
             # Nobody said whether it landed: the table does.
             if self.table().snapshot_by_id(replacing.snapshot_id) is None:
                 raise
         reach("upkeep.committed")
-        return True
 
     def _standing(self, table: Table, rewrites: Sequence[Rewrite]) -> list[Rewrite]:
         """Those whose files are all still there; what was written for the others goes."""

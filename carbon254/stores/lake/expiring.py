@@ -6,26 +6,22 @@ in between leaves files that nobody can read: `orphans` finds them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from carbon254.errors import TransientError
 from carbon254.faults import reach
 
 from .reaching import Advance, everything, reached
 from .sweeping import remove
+from .trying import looking_again
 
 # The library and catalogs look each of them up in the list of all.
 _TOGETHER = 500
-_TRIES = 30
-_WAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +69,13 @@ class Expiry:
 
     def _forget(self, before_ms: int) -> None:
         before = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=before_ms)
-        for turn in range(_TRIES):
-            time.sleep(min(turn, 5) * _WAIT_S)
+
+        def turn() -> None:
             with self.alone():
                 table = self.table()
-                if not expirable(table, before):
-                    return
-                reach("upkeep.expiring")
-                try:
+                if expirable(table, before):
+                    reach("upkeep.expiring")
                     table.maintenance.expire_snapshots().older_than(before).commit()
-                except CommitFailedException:
-                    continue
-                reach("upkeep.forgotten")
-                return
-        raise TransientError(f"the lake's {self.name} is written to all the time; expire its snapshots later")
+                    reach("upkeep.forgotten")
+
+        looking_again(self.name, turn)

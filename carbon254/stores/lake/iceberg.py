@@ -7,19 +7,16 @@ read.
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan
 from pyiceberg.table import Table
 from pyiceberg.table.sorting import NullOrder
@@ -44,14 +41,11 @@ from .rest import trouble
 from .seals import Broken, broken, digest, files_of
 from .sweeping import Orphan, orphans, remove
 from .trusting import rest_catalog
+from .trying import looking_again
 
 NAMESPACE = "commodity_data"
 OFFSET = "c254.offset"
 _BUSY_S = 30
-_TRIES = 20
-_WAIT_S = 0.02
-
-Done = TypeVar("Done")
 
 _PROPERTIES = {
     "format-version": "2",
@@ -79,8 +73,9 @@ class Lake:
         since = beyond or {}
         with self._lock:
             return sum(
-                _looking_again(
-                    lambda name=name, rows=rows: self._append(named(name), rows, offsets.get(name), since.get(name))
+                looking_again(
+                    name,
+                    lambda name=name, rows=rows: self._append(named(name), rows, offsets.get(name), since.get(name)),
                 )
                 for name, rows in batches.items()
             )
@@ -109,7 +104,7 @@ class Lake:
         target = named(dataset)
         gone = _span(target, feed, start, end)
         with self._lock:
-            _looking_again(lambda: self._replace_span(target, gone, table))
+            looking_again(dataset, lambda: self._replace_span(target, gone, table))
 
     def _replace_span(self, target: Dataset, gone: BooleanExpression, table: pa.Table | None) -> None:
         with self._ready(target).transaction() as change:
@@ -275,22 +270,6 @@ def _in_folder(folder: Path, properties: Mapping[str, str]) -> Lake:
 
 def _offset(table: Table) -> int:
     return int(table.properties.get(OFFSET, "0"))
-
-
-def _looking_again(act: Callable[[], Done]) -> Done:
-    """What `act` gives, done again from its beginning where another writer's commit came first.
-
-    A commit that lost has not happened; looking again finds what the other stored.
-    """
-    for turn in range(_TRIES):
-        try:
-            return act()
-        except CommitFailedException:
-            if turn == _TRIES - 1:
-                raise
-            # Processes that lost together must not come back together.
-            time.sleep(_WAIT_S * min(turn + 1, 5) * (1 + os.getpid() % 7 / 7))
-    raise AssertionError("unreachable")
 
 
 def _plain(rows: pa.Table, dataset: Dataset) -> pa.Table:
