@@ -92,12 +92,13 @@ class Service:
 
 @dataclass
 class Deployment:
-    """Running servers by name, and what the environment of a service says of them."""
+    """Running servers by name, and what the environment of a service says of them; `objects` is where S3 keeps its."""
 
     servers: dict[str, Server]
     env: dict[str, str]
     folder: Path
     stack: ExitStack
+    objects: Path | None = None
 
     def service(self, stage: str, name: str = "", *options: str) -> Service:
         """Start a service; it ends with the deployment."""
@@ -131,10 +132,12 @@ class Deployment:
 
 
 @contextmanager
-def deployment(folder: Path, prefix: str = "desk.", names: Sequence[str] = NEEDED) -> Iterator[Deployment]:
+def deployment(
+    folder: Path, prefix: str = "desk.", names: Sequence[str] = NEEDED, objects: Path | None = None
+) -> Iterator[Deployment]:
     """Servers of its own of these names, with nothing in them; services are started by `service`."""
     with ExitStack() as stack:
-        made = Deployment({}, {"C254_KAFKA_PREFIX": prefix}, folder, stack)
+        made = Deployment({}, {"C254_KAFKA_PREFIX": prefix}, folder, stack, objects)
         for name in names:
             _START[name](made)
         yield made
@@ -190,7 +193,7 @@ def _postgres(made: Deployment) -> None:
 
 
 def _minio(made: Deployment) -> None:
-    made.servers["minio"] = found = made.stack.enter_context(minio())
+    made.servers["minio"] = found = made.stack.enter_context(minio(data=made.objects))
     made.env |= found.facts | {"C254_RAW_URL": "s3://desk-raw/payloads"}
 
 

@@ -37,15 +37,15 @@ class Store(Server):
 
 
 @contextmanager
-def minio(tls: bool = False) -> Iterator[Store]:
-    """An empty S3 store; `url` is its endpoint, `facts` the environment that clients need."""
+def minio(tls: bool = False, data: Path | None = None) -> Iterator[Store]:
+    """An empty S3 store; `url` is its endpoint, `facts` the environment that clients need, `data` where objects lie."""
     entry, port, console = catalogue()["minio"], free_port(), free_port()
     with folder_for("minio") as folder:
         url, secure = f"http://127.0.0.1:{port}", ()
         if tls:
             url, secure = f"https://localhost:{port}", ("--certs-dir", str(_certificates(folder)))
         command = [
-            str(entry.folder / entry.program), "server", str(folder / "data"), *secure,
+            str(entry.folder / entry.program), "server", str(data or folder / "data"), *secure,
             "--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}",
         ]  # fmt: skip
         env = {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_UPDATE": "off"}

@@ -6,6 +6,7 @@ catalog and ClickHouse's interface have a front that does.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -214,6 +215,35 @@ def test_the_lake_trusts_authorities_of_ones_own(secure_catalog: tuple[Server, F
     lake.close()
     with pytest.raises(SettingsError, match="C254_LAKE_CA"):
         open_lake(front.url, rest_properties(tables.facts["warehouse"], trusted.url))
+
+
+@pytest.mark.servers("catalog", "minio", form="TLS")
+def test_the_catalog_asks_who_comes(secure_catalog: tuple[Server, Front], trusted: Store, told: Told) -> None:
+    tables, _ = secure_catalog
+    place = tables.facts["warehouse"]
+    with servers.tls_front(tables, f"Bearer {PASSWORD}") as front:
+        open_lake(front.url, rest_properties(place, trusted.url, token=PASSWORD, ca=front.authority)).close()
+        for token in (WRONG, ""):
+            with pytest.raises(SettingsError, match="set C254_LAKE_CREDENTIAL or C254_LAKE_TOKEN") as refused:
+                open_lake(front.url, rest_properties(place, trusted.url, token=token, ca=front.authority))
+            assert WRONG not in str(refused.value) and "\n" not in str(refused.value)
+        settings = {"C254_LAKE_URL": front.url, "C254_LAKE_WAREHOUSE": place, "C254_LAKE_CA": str(front.authority)}
+        assert "C254_LAKE_TOKEN" in told(**settings, C254_LAKE_TOKEN=WRONG)
+        assert "C254_LAKE_CREDENTIAL" in told(**settings, C254_LAKE_CREDENTIAL=f"desk:{WRONG}")
+
+
+@pytest.mark.servers("registry", form="TLS")
+def test_the_registry_asks_who_comes(up: Up, told: Told) -> None:
+    schema = {"type": "record", "name": "one", "fields": [{"name": "a", "type": "string"}]}
+    asked = f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+    with servers.tls_front(up("registry", servers.registry), asked) as front:
+        known = SchemaRegistry(front.url.replace("://", f"://{USER}:{PASSWORD}@"), front.authority)
+        assert known.ensure("who.comes", schema)[0] > 0
+        known.close()
+        for wrong in (f"{USER}:{WRONG}@", ""):
+            place = front.url.replace("://", f"://{wrong}")
+            line = told(C254_SCHEMA_REGISTRY=place, C254_SCHEMA_REGISTRY_CA=str(front.authority))
+            assert "refused the user; put user:password@ into the URL" in line
 
 
 @pytest.mark.servers("registry", form="TLS")
