@@ -21,8 +21,8 @@ import orjson
 from carbon254.errors import CorruptRecord
 from carbon254.faults import reach
 
-from . import letters
 from .connections import Readers, connect
+from .letters import LETTERS, Letters
 from .port import Letter, NewRecord, Record, TopicInfo
 from .transaction import EmbeddedTxn, intact, state
 
@@ -54,7 +54,7 @@ class EmbeddedLog:
         self._lock = threading.RLock()
         self._news = threading.Condition()
         self._readers = Readers(path)
-        self._writer = connect(path, _SCHEMA + letters.SCHEMA)
+        self._writer = connect(path, _SCHEMA + LETTERS)
 
     def append(self, records: Iterable[NewRecord]) -> list[int]:
         """Append in a transaction of its own."""
@@ -157,15 +157,15 @@ class EmbeddedLog:
 
     def letters(self, topic: str | None = None, status: str | None = None, limit: int = 1_000) -> list[Letter]:
         """Letters, oldest first."""
-        return letters.listed(self._reader(), topic, status, limit)
+        return Letters(self._reader()).listed(topic, status, limit)
 
     def letter(self, number: int) -> Letter:
         """One letter. Raises KeyError where there is none."""
-        return letters.one(self._reader(), number)
+        return Letters(self._reader()).one(number)
 
     def count_letters(self, topic: str | None = None, status: str | None = None) -> int:
         """How many letters there are."""
-        return letters.count(self._reader(), topic, status)
+        return Letters(self._reader()).count(topic, status)
 
     def trim(self, prefix: str, consumers: Sequence[str], before: datetime) -> int:
         """Delete records of `prefix` that all `consumers` carried and that are older than `before`; how many."""

@@ -9,7 +9,7 @@ import apsw
 
 from .port import Letter
 
-SCHEMA = """
+LETTERS = """
 CREATE TABLE IF NOT EXISTS letters (
   id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload TEXT NOT NULL, line INTEGER NOT NULL,
   reason TEXT NOT NULL, raw TEXT NOT NULL, stage TEXT NOT NULL, parser TEXT NOT NULL, received_at TEXT NOT NULL,
@@ -21,52 +21,53 @@ _COLUMNS = "id, topic, payload, line, reason, raw, stage, parser, received_at, s
 _WHOLE_PAYLOAD = -1
 
 
-def add(db: apsw.Connection, letter: Letter) -> None:
-    """Keep a letter; one that is already there stays as it is."""
-    line = _WHOLE_PAYLOAD if letter.line is None else letter.line
-    db.execute(
-        "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (
-            letter.topic, letter.payload, line, letter.reason, letter.raw, letter.stage, letter.parser,
-            letter.received_at.isoformat(), letter.status, letter.resolved_by,
-        ),
-    )  # fmt: skip
+class Letters:
+    """The letters of a database, in whatever transaction its connection is."""
 
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
 
-def has(db: apsw.Connection, letter: Letter) -> bool:
-    """Whether the letter is already there."""
-    line = _WHOLE_PAYLOAD if letter.line is None else letter.line
-    query = "SELECT 1 FROM letters WHERE topic = ? AND payload = ? AND line = ? AND reason = ?"
-    return db.execute(query, (letter.topic, letter.payload, line, letter.reason)).fetchone() is not None
+    def add(self, letter: Letter) -> None:
+        """Keep a letter; one that is already there stays as it is."""
+        line = _WHOLE_PAYLOAD if letter.line is None else letter.line
+        self._db.execute(
+            "INSERT INTO letters (topic, payload, line, reason, raw, stage, parser, received_at, status, resolved_by) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                letter.topic, letter.payload, line, letter.reason, letter.raw, letter.stage, letter.parser,
+                letter.received_at.isoformat(), letter.status, letter.resolved_by,
+            ),
+        )  # fmt: skip
 
+    def has(self, letter: Letter) -> bool:
+        """Whether the letter is already there."""
+        line = _WHOLE_PAYLOAD if letter.line is None else letter.line
+        query = "SELECT 1 FROM letters WHERE topic = ? AND payload = ? AND line = ? AND reason = ?"
+        return self._db.execute(query, (letter.topic, letter.payload, line, letter.reason)).fetchone() is not None
 
-def resolve(db: apsw.Connection, ids: Sequence[int], how: str) -> None:
-    """Mark letters as resolved."""
-    db.executemany(
-        "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
-    )
+    def resolve(self, ids: Sequence[int], how: str) -> None:
+        """Mark letters as resolved."""
+        self._db.executemany(
+            "UPDATE letters SET status = 'resolved', resolved_by = ? WHERE id = ?", [(how, number) for number in ids]
+        )
 
+    def listed(self, topic: str | None, status: str | None, limit: int) -> list[Letter]:
+        """Letters, oldest first."""
+        where, values = _filter(topic, status)
+        query = f"SELECT {_COLUMNS} FROM letters {where} ORDER BY id LIMIT ?"
+        return [_letter(row) for row in self._db.execute(query, (*values, limit))]
 
-def listed(db: apsw.Connection, topic: str | None, status: str | None, limit: int) -> list[Letter]:
-    """Letters, oldest first."""
-    where, values = _filter(topic, status)
-    query = f"SELECT {_COLUMNS} FROM letters {where} ORDER BY id LIMIT ?"
-    return [_letter(row) for row in db.execute(query, (*values, limit))]
+    def one(self, number: int) -> Letter:
+        """One letter. Raises KeyError where there is none."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM letters WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise KeyError(f"there is no letter {number}; see: c254 dlq list")
+        return _letter(row)
 
-
-def one(db: apsw.Connection, number: int) -> Letter:
-    """One letter. Raises KeyError where there is none."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM letters WHERE id = ?", (number,)).fetchone()
-    if row is None:
-        raise KeyError(f"there is no letter {number}; see: c254 dlq list")
-    return _letter(row)
-
-
-def count(db: apsw.Connection, topic: str | None, status: str | None) -> int:
-    """How many letters there are."""
-    where, values = _filter(topic, status)
-    return int(next(iter(db.execute(f"SELECT count(*) FROM letters {where}", values)))[0])
+    def count(self, topic: str | None, status: str | None) -> int:
+        """How many letters there are."""
+        where, values = _filter(topic, status)
+        return int(next(iter(self._db.execute(f"SELECT count(*) FROM letters {where}", values)))[0])
 
 
 def _filter(topic: str | None, status: str | None) -> tuple[str, tuple[str, ...]]:

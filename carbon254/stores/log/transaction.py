@@ -11,7 +11,7 @@ import orjson
 from carbon254.errors import WorkspaceError
 from carbon254.faults import reach
 
-from . import letters
+from .letters import Letters
 from .port import Letter, NewRecord, Published
 
 
@@ -71,12 +71,12 @@ class EmbeddedTxn:
     def add_letter(self, letter: Letter) -> None:
         """Keep a letter; one that is already there stays as it is."""
         reach("log.lettering")
-        letters.add(self._db, letter)
+        Letters(self._db).add(letter)
 
     def resolve_letters(self, ids: Sequence[int], how: str) -> None:
         """Mark letters as resolved."""
         reach("log.resolving")
-        letters.resolve(self._db, ids, how)
+        Letters(self._db).resolve(ids, how)
 
     def publish(self, messages: Iterable[Published]) -> None:
         """A file has no readers outside: raises WorkspaceError, see `Log.publishes`."""

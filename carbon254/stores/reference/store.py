@@ -17,10 +17,12 @@ import sqlalchemy as sa
 
 from carbon254.errors import ReferenceRefused, UnknownPlace
 
-from . import catalogue, linking, naming
+from .catalogue import below, look_up, put, tiers, with_defaults
 from .database import Database
+from .linking import merge, rename, split
 from .listing import read_list
 from .loading import Asked, Loaded, take
+from .naming import Link, Resolved, links_of, resolve
 from .reading import history_of, places_as_of, seeding, snapshot_of
 from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, TAXONOMY, micros
 
@@ -79,7 +81,7 @@ class Reference:
     ) -> None:
         """From `at` on, id `old` is id `new`. Raises UnknownPlace, ReferenceRefused."""
         with self._database.write() as connection:
-            linking.rename(connection, self._asked("", market, source, at, learned_at), old, new, name)
+            rename(connection, self._asked("", market, source, at, learned_at), old, new, name)
 
     def merge(
         self,
@@ -92,7 +94,7 @@ class Reference:
     ) -> None:
         """From `at` on, ids `olds` are part of `into`. Raises UnknownPlace, ReferenceRefused."""
         with self._database.write() as connection:
-            linking.merge(connection, self._asked("", market, source, at, learned_at), _ids(olds), into)
+            merge(connection, self._asked("", market, source, at, learned_at), _ids(olds), into)
 
     def split(
         self,
@@ -105,15 +107,15 @@ class Reference:
     ) -> None:
         """From `at` on, `parts` stand for `old`. Raises UnknownPlace, ReferenceRefused."""
         with self._database.write() as connection:
-            linking.split(connection, self._asked("", market, source, at, learned_at), old, _ids(parts))
+            split(connection, self._asked("", market, source, at, learned_at), old, _ids(parts))
 
-    def resolve(self, market: str, name: str, as_of: datetime | None = None) -> naming.Resolved:
+    def resolve(self, market: str, name: str, as_of: datetime | None = None) -> Resolved:
         """The place that an id, a name or a former name means, at a moment or in the end, through renames and merges.
 
         Raises UnknownPlace (with the nearest names) and AmbiguousPlace (with the candidates).
         """
         with self._database.read() as connection:
-            return naming.resolve(connection, market_name(market), name, None if as_of is None else micros(as_of))
+            return resolve(connection, market_name(market), name, None if as_of is None else micros(as_of))
 
     def places(self, kind: str = ALL, market: str | None = None, as_of: datetime | None = None) -> pl.DataFrame:
         """Places that stand at `as_of`, or open-ended without it: kind, market, location_id, name, type, region,
@@ -129,17 +131,15 @@ class Reference:
         with self._database.read() as connection:
             found = history_of(connection, market_name(market), location_id)
             if not found.height:
-                place = naming.resolve(connection, market_name(market), location_id, None)
+                place = resolve(connection, market_name(market), location_id, None)
                 found = history_of(connection, place.market, place.location_id)
         return found
 
-    def links(self, market: str, location_id: str) -> list[naming.Link]:
+    def links(self, market: str, location_id: str) -> list[Link]:
         """Renames, merges and splits from or to a place, oldest first."""
         with self._database.read() as connection:
-            out = naming.links_of(connection, market_name(market), "from_id", location_id)
-            return sorted(
-                [*out, *naming.links_of(connection, market_name(market), "to_id", location_id)], key=lambda x: x.at
-            )
+            out = links_of(connection, market_name(market), "from_id", location_id)
+            return sorted([*out, *links_of(connection, market_name(market), "to_id", location_id)], key=lambda x: x.at)
 
     def names(self, market: str, location_id: str) -> list[str]:
         """Every name a place ever had, its id among them."""
@@ -183,12 +183,12 @@ class Reference:
         """Instruments, of one market or commodity where named."""
         wanted = {"market": market and market_name(market), "commodity": commodity}
         with self._database.read() as connection:
-            return catalogue.look_up(connection, INSTRUMENTS, wanted)
+            return look_up(connection, INSTRUMENTS, wanted)
 
     def instrument(self, instrument: str) -> dict[str, Any]:
         """One instrument. Raises UnknownPlace."""
         with self._database.read() as connection:
-            found = catalogue.look_up(connection, INSTRUMENTS, {"instrument": instrument})
+            found = look_up(connection, INSTRUMENTS, {"instrument": instrument})
         if not found.height:
             raise UnknownPlace(
                 f"no instrument is called {instrument!r}; see instruments(), or add it: put_instruments()"
@@ -197,15 +197,15 @@ class Reference:
 
     def put_taxonomy(self, paths: Sequence[tuple[str, ...]], source: str) -> int:
         """Add (commodity, region, product tier) paths with their parents; returns how many rows were news."""
-        return self._put(TAXONOMY, catalogue.tiers(paths), ("path", "tier"), source)
+        return self._put(TAXONOMY, tiers(paths), ("path", "tier"), source)
 
     def taxonomy(self, path: str | None = None, tier: str | None = None) -> pl.DataFrame:
         """The tree (path, parent, tier, name), below `path` or of one tier where named."""
         with self._database.read() as connection:
             if path:
-                found = catalogue.below(connection, path)
+                found = below(connection, path)
                 return found if tier is None else found.filter(pl.col("tier") == tier)
-            return catalogue.look_up(connection, TAXONOMY, {"tier": tier})
+            return look_up(connection, TAXONOMY, {"tier": tier})
 
     def put_metadata(self, subject: str, entity: str, facts: Mapping[str, str], source: str) -> int:
         """Add or change facts of an entity (licence, homepage, …); returns how many were news."""
@@ -219,7 +219,7 @@ class Reference:
     def metadata(self, subject: str | None = None, entity: str | None = None) -> pl.DataFrame:
         """Facts: subject, entity, key, value, source, known_from."""
         with self._database.read() as connection:
-            return catalogue.look_up(connection, FACTS, {"subject": subject, "entity": entity})
+            return look_up(connection, FACTS, {"subject": subject, "entity": entity})
 
     def close(self) -> None:
         """Close the connections."""
@@ -235,9 +235,9 @@ class Reference:
         for name in needed:
             if name not in rows.columns or rows[name].null_count():
                 raise ReferenceRefused(f"{table.name}: every row needs {name}; rows have: {', '.join(rows.columns)}")
-        full = catalogue.with_defaults(rows, table, source=source, known_from=micros(self._clock()))
+        full = with_defaults(rows, table, source=source, known_from=micros(self._clock()))
         with self._database.write() as connection:
-            return catalogue.put(connection, table, full)
+            return put(connection, table, full)
 
     def _asked(
         self, kind: str, market: str, source: str, at: datetime | None, learned: datetime | None, complete: bool = False

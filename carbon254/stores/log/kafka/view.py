@@ -16,8 +16,8 @@ from typing import Any
 
 import apsw
 
-from .. import letters
 from ..connections import Readers, connect
+from ..letters import LETTERS, Letters
 from ..port import Letter, TopicInfo
 from .manifest import Manifest, Move, Placed
 
@@ -48,7 +48,7 @@ class View:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._lock = path, threading.Lock()
         self._readers = Readers(path)
-        self._writer = connect(path, SCHEMA + letters.SCHEMA + "; PRAGMA synchronous = NORMAL")
+        self._writer = connect(path, SCHEMA + LETTERS + "; PRAGMA synchronous = NORMAL")
 
     def fact(self, name: str) -> str:
         """Something noted about the file itself; empty where nothing was."""
@@ -175,19 +175,19 @@ class View:
 
     def letters(self, topic: str | None, status: str | None, limit: int) -> list[Letter]:
         """Letters, oldest first."""
-        return letters.listed(self._db, topic, status, limit)
+        return Letters(self._db).listed(topic, status, limit)
 
     def letter(self, number: int) -> Letter:
         """One letter. Raises KeyError where there is none."""
-        return letters.one(self._db, number)
+        return Letters(self._db).one(number)
 
     def has_letter(self, letter: Letter) -> bool:
         """Whether the letter is already there."""
-        return letters.has(self._db, letter)
+        return Letters(self._db).has(letter)
 
     def count_letters(self, topic: str | None, status: str | None) -> int:
         """How many letters there are."""
-        return letters.count(self._db, topic, status)
+        return Letters(self._db).count(topic, status)
 
     def harm(self) -> list[str]:
         """What is wrong with the file; empty when nothing is."""
@@ -243,9 +243,9 @@ def _apply(db: apsw.Connection, at: int, manifest: Manifest) -> None:
     for scope, key, value in manifest.states:
         db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", (scope, key, value, at))
     for told in manifest.letters:
-        letters.add(db, Letter(**{**told, "received_at": datetime.fromisoformat(told["received_at"])}))
+        Letters(db).add(Letter(**{**told, "received_at": datetime.fromisoformat(told["received_at"])}))
     for ids, how in manifest.resolved:
-        letters.resolve(db, ids, how)
+        Letters(db).resolve(ids, how)
     for topic, part, last in manifest.trims:
         db.execute("DELETE FROM records WHERE topic = ? AND part = ? AND offset <= ?", (topic, part, last))
     if manifest.records:
