@@ -58,6 +58,9 @@ def _carry(taken: socket.socket, speaks: ssl.SSLContext, port: int, authorizatio
         head = _head(outer)
         if authorization and f"authorization: {authorization}".lower() not in head.decode("latin-1").lower():
             outer.sendall(_REFUSAL)
+            # Until the client has hung up: what it still sends would tear the answer away from it.
+            while outer.recv(65536):
+                pass
             return
         inner.sendall(head)
         back = threading.Thread(target=_copy, args=(inner, outer), daemon=True)

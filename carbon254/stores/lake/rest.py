@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyiceberg.exceptions import ForbiddenError, RESTError, UnauthorizedError
+from pyiceberg.exceptions import ForbiddenError, OAuthError, RESTError, UnauthorizedError
 
 from carbon254.errors import SettingsError
 
@@ -57,7 +57,7 @@ def _trusted(bundle: str) -> Mapping[str, str]:
 def trouble(url: str, error: Exception) -> str:
     """One line for a catalog that could not be opened: the setting, and what to do."""
     place = url.rsplit("@", 1)[-1]
-    if isinstance(error, UnauthorizedError | ForbiddenError):
+    if isinstance(error, UnauthorizedError | ForbiddenError | OAuthError):
         return f"{NAME}: the catalog at {place} refuses these credentials: set C254_LAKE_CREDENTIAL or C254_LAKE_TOKEN"
     said = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].replace(url, place)
     if isinstance(error, RESTError):

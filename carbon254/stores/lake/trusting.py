@@ -39,11 +39,11 @@ class TrustingFileIO(PyArrowFileIO):
 
 
 class _Catalog(RestCatalog):
-    def _create_session(self) -> Session:
-        session = super()._create_session()
+    def _config_headers(self, session: Session) -> None:
+        # The first thing done with a new session: the next may already ask for a token.
+        super()._config_headers(session)
         if trusted := self.properties.get(CATALOG_CA):
             session.mount("https://", _Trusting(trusted))
-        return session
 
 
 class _Trusting(HTTPAdapter):

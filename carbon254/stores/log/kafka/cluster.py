@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -23,6 +25,9 @@ ASK_S = 10.0
 _TRY_S = 1.0
 _SETTING = "C254_KAFKA_BOOTSTRAP"
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_STALE = (KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION)
+_AGAIN_S = 0.2
+Answer = TypeVar("Answer")
 _REFUSED = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
 
 
@@ -148,6 +153,23 @@ def unavailable(doing: str, error: Exception | str) -> LogUnavailable:
     """The brokers did not do what was asked."""
     reason = _text(error) if isinstance(error, Exception) else error
     return LogUnavailable(f"Kafka: {doing}: {reason}; it is tried again until the brokers answer")
+
+
+def patiently(admin: AdminClient, topic: str, doing: str, timeout_s: float, ask: Callable[[], Answer]) -> Answer:
+    """What the brokers answer about a topic, asked again while what the client knows of its leader is old.
+
+    A topic made this moment is like that, or a broker that came back. Raises LogUnavailable.
+    """
+    limit = time.monotonic() + timeout_s
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if cause(error).code() not in _STALE or time.monotonic() > limit:
+                raise unavailable(doing, error) from error
+        time.sleep(_AGAIN_S)
+        with suppress(KafkaException):
+            admin.list_topics(topic, timeout=_TRY_S)
 
 
 def cause(error: KafkaException) -> KafkaError:

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from carbon254.errors import CorruptRecord, SettingsError
 
 from ..port import Letter, NewRecord, Record, TopicInfo
 from .bodies import Bodies
-from .cluster import ASK_S, JOURNAL, Cluster, LogUnavailable, unavailable
+from .cluster import ASK_S, JOURNAL, Cluster, LogUnavailable, patiently, unavailable
 from .members import Member
 from .tail import Tail
 from .topics import Topic, Topics, ensure
@@ -162,12 +162,12 @@ class KafkaLog:
                     txn.trim(topic, part, last)
                     gone.append(TopicPartition(self._cluster.topic(topic), part, position + 1))
                     total += count
-        for future in self._admin.delete_records(gone).values() if gone else ():
-            try:
-                future.result()
-            except KafkaException as error:
-                # Nobody reads them any more; the next trim takes them with it.
-                raise unavailable("deleting carried records", error) from error
+        # Nobody reads them any more; what cannot be deleted now, the next trim takes with it.
+        for place in gone:
+            patiently(
+                self._admin, place.topic, "deleting carried records", ASK_S,
+                lambda place=place: self._admin.delete_records([place])[place].result(),
+            )  # fmt: skip
         return total
 
     def check(self) -> list[str]:

@@ -16,12 +16,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[rep
 
 from carbon254.errors import TransientError, WorkspaceError
 
-from .cluster import ASK_S, Cluster, Told, cause, unavailable
+from .cluster import ASK_S, Cluster, Told, patiently, unavailable
 from .manifest import OPENING, Manifest, decode
 from .view import View
 
 _LATEST: OffsetSpec = OffsetSpec.latest()  # pyright: ignore[reportAssignmentType]
-_STALE = (KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION)
 _BATCH, _POLL_S, _AGAIN_S = 500, 0.2, 1.0
 
 
@@ -74,25 +73,19 @@ class Tail:
 
     def end(self, timeout_s: float = ASK_S) -> int:
         """Where the journal's committed messages end now."""
-        place, limit = TopicPartition(self._cluster.journal, 0), time.monotonic() + timeout_s
-        while True:
+        place = TopicPartition(self._cluster.journal, 0)
+
+        def ask() -> int:
             asked = self._admin.list_offsets(
                 {place: _LATEST}, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
             )
-            try:
-                offset = asked[place].result().offset
-                if offset >= 0:
-                    return offset
+            offset = asked[place].result().offset
+            if offset < 0:
                 # Where nobody answered in time, the client gives no error and no offset either.
-                if time.monotonic() > limit:
-                    raise unavailable("asking for the end of the journal", "no answer in time")
-            except KafkaException as error:
-                if cause(error).code() not in _STALE or time.monotonic() > limit:
-                    raise unavailable("asking for the end of the journal", error) from error
-            # What the client knows of the leader is old: a topic made this moment, or a broker that came back.
-            time.sleep(_POLL_S)
-            with suppress(KafkaException):
-                self._admin.list_topics(self._cluster.journal, timeout=_POLL_S * 5)
+                raise KafkaException(KafkaError(KafkaError._NOENT, "no answer in time"))
+            return offset
+
+        return patiently(self._admin, self._cluster.journal, "asking for the end of the journal", timeout_s, ask)
 
     def close(self) -> None:
         """Stop following."""
