@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import polars as pl
+
 from carbon254.model import Stream
 from carbon254.model.avro import published_schema
 from carbon254.stores.log import Log, Published, Record
@@ -58,6 +60,6 @@ class Publisher:
         table = decode(record.body)
         head = frame(self._registry.id(self._prefix + topic, schema))
         key = next((name for name in _KEYS if name in table.column_names), None)
-        keys = table.column(key).to_pylist() if key else [None] * table.num_rows
+        keys = pl.Series(table.column(key)).to_list() if key else [None] * table.num_rows
         for name, body in zip(keys, self._encoders[topic].encode(table, head), strict=True):
             yield Published(topic, name.encode() if name else None, body)

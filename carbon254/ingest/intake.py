@@ -21,7 +21,8 @@ PATTERN = r"ingestion\..*\.raw\.v1$"
 TOPICS = ("ingestion.market.ticks.raw.v1",)
 TOPIC = "market.ticks"
 _SCOPE = "intake"
-_BEHIND = 64
+# One payload under way and one waiting: what comes meanwhile makes one large payload, and not many small ones.
+_BEHIND = 2
 
 
 class Batch(Protocol):

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 from fastavro import parse_schema, schemaless_writer
 
@@ -38,14 +39,19 @@ class Encoder:
 def _plain(kind: str) -> Callable[[pa.ChunkedArray], list[Any]]:
     """How a column becomes what Avro writes as it is: numbers instead of moments, which cost most of the time."""
     if "decimal" in kind:
-        return lambda column: [None if one is None else _decimal(one) for one in column.to_pylist()]
+        return lambda column: [None if one is None else _decimal(one) for one in _list(column)]
     for logical, unit in (("timestamp-millis", "ms"), ("timestamp-micros", "us")):
         if logical in kind:
             stamp = pa.timestamp(unit, "UTC")
-            return lambda column: column.cast(stamp, safe=False).cast(pa.int64()).to_pylist()
+            return lambda column: _list(column.cast(stamp, safe=False).cast(pa.int64()))
     if "'date'" in kind:
-        return lambda column: column.cast(pa.int32()).to_pylist()
-    return lambda column: column.to_pylist()
+        return lambda column: _list(column.cast(pa.int32()))
+    return _list
+
+
+def _list(column: pa.ChunkedArray) -> list[Any]:
+    # Arrow makes an object of its own for every value first; five times as slow.
+    return pl.Series(column).to_list()
 
 
 def _decimal(value: int) -> bytes:

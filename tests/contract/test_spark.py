@@ -17,6 +17,7 @@ from carbon254.proof.rows import rows_hash
 from carbon254.stores.lake import open_lake, rest_properties
 
 pytestmark = pytest.mark.servers("spark", "catalog", "minio")
+SLICES = 12
 
 
 def given() -> dict[str, pa.Table]:
@@ -30,7 +31,13 @@ def given() -> dict[str, pa.Table]:
 
 def test_spark_reads_the_rows_that_the_lake_holds(tables: Server, s3: Store, tmp_path: Path) -> None:
     lake = open_lake(tables.url, rest_properties(tables.facts["warehouse"], s3.url))
-    lake.append(given(), {})
+    # One table of many small files, which are merged; the other lies as it was appended.
+    table = given()["interval_prices"]
+    for part in range(SLICES):
+        lake.append({"interval_prices": table.take(list(range(part, table.num_rows, SLICES)))}, {})
+    lake.append({"energy_prices": given()["energy_prices"]}, {})
+    merged = list(lake.compact("interval_prices", datetime.now(UTC)))
+    assert sum(one.files_before for one in merged) > sum(one.files_after for one in merged) > 0
     names = [f"commodity_data.{name}" for name in given()]
     copied_by_spark(tables, s3, names, tmp_path)
     for name in given():

@@ -21,7 +21,8 @@ _PATIENCE_S = 15.0
 _MANY = 256
 # Transaction markers lie between records; a few of them are passed over faster than a new fetch begins.
 _NEAR = 64
-_IDLE = 4
+# Each follows one partition, and fetches ahead up to its share of the memory.
+_IDLE, _AHEAD_KB = 12, 6_144
 Place = tuple[str, int]
 
 
@@ -34,14 +35,14 @@ class Bodies:
 
     def fetch(self, wanted: Sequence[Placed]) -> list[Record]:
         """The records, in the order asked for. Raises CorruptRecord, LogUnavailable."""
-        if not wanted:
-            return []
         places: dict[Place, list[int]] = defaultdict(list)
         for one in wanted:
             places[one.topic, one.partition].append(one.position)
-        with self._reader(frozenset(places)) as reader:
-            found = reader.read({place: sorted(positions) for place, positions in places.items()})
-        return [record_of(found[one.topic, one.partition, one.position], one) for one in wanted]
+        found: dict[Place, dict[int, Message]] = {}
+        for place, positions in places.items():
+            with self._reader(place, min(positions)) as reader:
+                found[place] = reader.read(place, sorted(positions))
+        return [record_of(found[one.topic, one.partition][one.position], one) for one in wanted]
 
     def close(self) -> None:
         """Close the consumers."""
@@ -51,12 +52,14 @@ class Bodies:
             self._idle.clear()
 
     @contextmanager
-    def _reader(self, places: frozenset[Place]) -> Iterator[_Reader]:
+    def _reader(self, place: Place, first: int) -> Iterator[_Reader]:
         with self._lock:
-            best = next((one for one in self._idle if one.places == places), self._idle[0] if self._idle else None)
-            if best is not None:
-                self._idle.remove(best)
-        reader = best or _Reader(self._cluster)
+            reader = next((one for one in self._idle if one.follows(place, first)), None)
+            if reader is None and len(self._idle) >= _IDLE:
+                reader = self._idle[0]
+            if reader is not None:
+                self._idle.remove(reader)
+        reader = reader or _Reader(self._cluster)
         try:
             yield reader
         except BaseException:
@@ -70,9 +73,12 @@ class Bodies:
 
 
 class _Reader:
+    """A consumer that reads one partition onward."""
+
     def __init__(self, cluster: Cluster) -> None:
         self._cluster, self._told = cluster, Told()
-        self._next: dict[Place, int] = {}
+        self._place: Place = "", 0
+        self._next = 0
         self._consumer = Consumer(
             cluster.config(
                 **{
@@ -83,45 +89,36 @@ class _Reader:
                     "check.crcs": True,
                     "fetch.wait.max.ms": 20,
                     "fetch.message.max.bytes": 8 << 20,
-                    "queued.max.messages.kbytes": 16_384,
+                    "queued.max.messages.kbytes": _AHEAD_KB,
                     "error_cb": self._told.hear,
                 }
             )
         )
 
-    @property
-    def places(self) -> frozenset[Place]:
-        return frozenset(self._next)
+    def follows(self, place: Place, first: int) -> bool:
+        """Whether it is just before a position."""
+        return place == self._place and 0 <= first - self._next <= _NEAR
 
-    def read(self, wanted: dict[Place, list[int]]) -> dict[tuple[str, int, int], Message]:
-        """The messages at these positions."""
-        if not self._follows(wanted):
-            self._next = {place: positions[0] for place, positions in wanted.items()}
-            self._consumer.assign(
-                [TopicPartition(self._cluster.topic(topic), part, at) for (topic, part), at in self._next.items()]
-            )
-        left = {(*place, position) for place, positions in wanted.items() for position in positions}
-        found: dict[tuple[str, int, int], Message] = {}
+    def read(self, place: Place, positions: Sequence[int]) -> dict[int, Message]:
+        """The messages at these positions, which ascend."""
+        if not self.follows(place, positions[0]):
+            self._place, self._next = place, positions[0]
+            self._consumer.assign([TopicPartition(self._cluster.topic(place[0]), place[1], positions[0])])
+        left, found = set(positions), dict[int, Message]()
         limit = time.monotonic() + _PATIENCE_S
         while left:
             # Never more than is wanted: what is taken beyond it would have to be fetched again.
             for message in self._consumer.consume(min(len(left), _MANY), 0.1):
-                place = self._took(message)
-                if place in left:
-                    left.remove(place)
-                    found[place] = message
+                position = self._took(message)
+                if position in left:
+                    left.remove(position)
+                    found[position] = message
                     limit = time.monotonic() + _PATIENCE_S
             if left and time.monotonic() > limit:
                 raise unavailable("reading records", self._told.last or f"{len(left)} did not come")
         return found
 
-    def _follows(self, wanted: dict[Place, list[int]]) -> bool:
-        """Whether the consumer is just before what is wanted, in each partition it reads."""
-        if set(wanted) != set(self._next):
-            return False
-        return all(0 <= positions[0] - self._next[place] <= _NEAR for place, positions in wanted.items())
-
-    def _took(self, message: Message) -> tuple[str, int, int]:
+    def _took(self, message: Message) -> int:
         error = message.error()
         if error is not None:
             name = f"{message.topic()} at {message.offset()}"
@@ -132,10 +129,9 @@ class _Reader:
             if error.fatal():
                 raise KafkaException(error)
             raise unavailable("reading records", error.str())
-        topic = (message.topic() or "").removeprefix(self._cluster.prefix)
-        part, position = message.partition() or 0, message.offset() or 0
-        self._next[topic, part] = position + 1
-        return topic, part, position
+        position = message.offset() or 0
+        self._next = position + 1
+        return position
 
     def close(self) -> None:
         self._consumer.close()

@@ -6,6 +6,7 @@ was taken in and where it ended are one transaction. A slow log pauses the parti
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ _POLL_S = 0.1
 # What comes while a batch is under way makes the next one; alone, a message waits this long for company.
 _LINGER_S = 0.02
 _MANY = 5_000
+_HOLD_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Outside:
 
     def __init__(self, cluster: Cluster, name: str, pattern: str, began: Callable[[str, int], int | None]) -> None:
         self._began, self._told, self._paused = began, Told(), False
-        self._prefix = cluster.prefix
+        self._prefix, self._polled = cluster.prefix, time.monotonic()
         self._client = Consumer(
             cluster.config(
                 **{
@@ -56,7 +58,11 @@ class Outside:
 
     def take(self, ready: bool) -> list[Pushed]:
         """What came, by partition; nothing while not `ready`. Raises LogUnavailable."""
+        if not ready and not self._paused and time.monotonic() < self._polled + _HOLD_S:
+            # A paused partition forgets what was fetched ahead: a short wait does without.
+            return []
         self._pause(not ready)
+        self._polled = time.monotonic()
         found: dict[tuple[str, int], list] = defaultdict(list)
         first = self._client.poll(_POLL_S)
         for message in [first, *self._client.consume(_MANY, _LINGER_S)] if first is not None else []:
