@@ -16,10 +16,10 @@ from carbon254.errors import WorkspaceError
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
-    House,
     Workspace,
     existing,
     fail,
+    group,
     market_day,
     moment,
     out,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from .judging import Bench, FeedVerdict, Judged
 
-app = typer.Typer(cls=House, no_args_is_help=True, help="Judge the data: checks, scores, service levels.")
+app = group("Judge the data: checks, scores, service levels.")
 
 FeedName = Annotated[list[str] | None, typer.Option("--feed", help="Only this feed; may be repeated. All without it.")]
 From = Annotated[str, typer.Option("--from", help="First market day, like 2025-07-01.")]
