@@ -16,6 +16,7 @@ from carbon254.errors import SettingsError, TransientError
 
 _PLAIN = ("postgres", "postgresql")
 _DRIVER = "postgresql+psycopg"
+TRIED = 15
 # Seconds to connect; a host that vanished without a word is given up within half a minute.
 _PATIENCE = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
@@ -74,10 +75,11 @@ def opening(engine: sa.Engine, setting: str) -> Iterator[None]:
     except exc.DBAPIError as error:
         if engine.dialect.name != "postgresql":
             raise
-        told = f"{_shown(engine.url)} refuses ({_line(error.orig)})"
-        raise SettingsError(
-            f"{setting}: {told}: it needs a database of its own, and a user that may make tables"
-        ) from None
+        told, (version, *_) = _line(error.orig), engine.dialect.server_version_info or (TRIED,)
+        need = "it needs a database of its own, and a user that may make tables"
+        if version < TRIED:
+            need = f"it is PostgreSQL {version}, and {TRIED} is the oldest that this was tried on"
+        raise SettingsError(f"{setting}: {_shown(engine.url)} refuses ({told}): {need}") from None
 
 
 def answer(engine: sa.Engine) -> None:
