@@ -21,8 +21,8 @@ PATTERN = r"ingestion\..*\.raw\.v1$"
 TOPICS = ("ingestion.market.ticks.raw.v1",)
 TOPIC = "market.ticks"
 _SCOPE = "intake"
-# One payload under way and one waiting: what comes meanwhile makes one large payload, and not many small ones.
-_BEHIND = 2
+# Of ours, one payload under way and one waiting: what comes meanwhile makes one large payload and not many small ones.
+_WAITING, _BEHIND = 2, 64
 
 
 class Batch(Protocol):
@@ -69,14 +69,17 @@ class Intake:
 
     def step(self) -> int:
         """Take in what came; how many messages. While the normaliser is behind, nothing is taken."""
-        ready = not self._inbox.full and self._log.lag("normalise", f"raw.{TOPIC}") < _BEHIND
-        batches = self._source.take(ready)
+        batches = self._source.take(not self._inbox.full and self._keeps_up())
         try:
             return self._accept([piece for batch in batches if (piece := self._fresh(batch))])
         except (Carbon254Error, OSError):
             for batch in batches:
                 self._source.again(batch.topic, batch.partition, batch.positions[0])
             raise
+
+    def _keeps_up(self) -> bool:
+        raw = f"raw.{TOPIC}"
+        return self._log.lag("normalise", raw, ours=True) < _WAITING and self._log.lag("normalise", raw) < _BEHIND
 
     def _fresh(self, batch: Batch) -> _Piece | None:
         place = f"{batch.topic}/{batch.partition}"

@@ -75,7 +75,7 @@ def opening(engine: sa.Engine, setting: str) -> Iterator[None]:
     except exc.DBAPIError as error:
         if engine.dialect.name != "postgresql":
             raise
-        told, (version, *_) = _line(error.orig), engine.dialect.server_version_info or (TRIED,)
+        told, version = _line(error.orig), int((engine.dialect.server_version_info or (TRIED,))[0])
         need = "it needs a database of its own, and a user that may make tables"
         if version < TRIED:
             need = f"it is PostgreSQL {version}, and {TRIED} is the oldest that this was tried on"

@@ -140,9 +140,9 @@ def test_an_array_is_as_many_ticks(node: Node) -> None:
 
 
 def test_nothing_is_taken_while_the_normaliser_is_behind(node: Node) -> None:
-    for number in range(64):
-        took(node, Sender([waiting(0, number, number + 1)]))
-    late = Sender([waiting(0, 64, 65)])
+    for number in range(2):
+        assert took(node, Sender([waiting(0, number, number + 1)])) == 1
+    late = Sender([waiting(0, 2, 3)])
     assert took(node, late) == 0 and late.ready == [False]
     node.runner.drain()
     assert took(node, late) == 1 and late.ready == [False, True]

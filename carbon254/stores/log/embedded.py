@@ -133,8 +133,8 @@ class EmbeddedLog:
         """The consumer's committed offset of each topic."""
         return dict(self._reader().execute("SELECT topic, offset FROM offsets WHERE consumer = ?", (consumer,)))
 
-    def lag(self, consumer: str, prefix: str) -> int:
-        """Records that the consumer has yet to carry."""
+    def lag(self, consumer: str, prefix: str, ours: bool = False) -> int:
+        """Records that the consumer has yet to carry; all of them are ours."""
         query, ahead = "SELECT count(*) FROM records WHERE topic = ? AND offset > ?", [0]
         with self._reader() as db:
             done = self.offsets(consumer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -94,10 +94,8 @@ class KafkaLog:
 
     def read(self, consumer: str, prefix: str, limit: int = 64) -> list[Record]:
         """Records of topics that start with `prefix` beyond the consumer's offsets, oldest first."""
-        member = self._members.get(consumer)
         with self._lock:
-            owns = member.owns if member else _all
-            placed = self._view.pending(consumer, prefix, limit, owns)
+            placed = self._view.pending(consumer, prefix, limit, self._owns(consumer))
             # Where this consumer believes to be, its next transaction will say; another's progress refutes it.
             done = self._view.positions(consumer)
             for one in placed:
@@ -122,9 +120,9 @@ class KafkaLog:
         """The consumer's committed offset of each topic."""
         return self._view.carried(consumer)
 
-    def lag(self, consumer: str, prefix: str) -> int:
-        """Records that the consumer, in whatever process, has yet to carry."""
-        return self._view.lag(consumer, prefix)
+    def lag(self, consumer: str, prefix: str, ours: bool = False) -> int:
+        """Records that the consumer has yet to carry: in whatever process, or in `ours` alone."""
+        return self._view.lag(consumer, prefix, self._owns(consumer) if ours else _all)
 
     def end_offset(self) -> int:
         """The highest offset ever given; 0 for an empty log."""
@@ -251,6 +249,10 @@ class KafkaLog:
         if not held:
             raise NotOurs(f"another process carries {topic} for {consumer} now")
         return held
+
+    def _owns(self, consumer: str) -> Callable[[str, int], bool]:
+        member = self._members.get(consumer)
+        return member.owns if member else _all
 
     def _silent(self) -> str:
         """Asks the brokers at most every few seconds: a frozen broker keeps its connections and says nothing."""

@@ -134,13 +134,14 @@ class View:
                     found[topic] = found[topic] if left is None else min(found[topic], left - 1)
         return found
 
-    def lag(self, consumer: str, prefix: str) -> int:
-        """Records that the consumer has yet to carry."""
+    def lag(self, consumer: str, prefix: str, owns: Owns) -> int:
+        """Records that the consumer has yet to carry, in partitions it owns."""
         query, total = "SELECT count(*) FROM records WHERE topic = ? AND part = ? AND offset > ?", 0
         with self._db as db:
             done = self.positions(consumer)
             for topic, part in self.partitions(prefix):
-                total += _scalar(db, query, (topic, part, done.get((topic, part), 0)))
+                if owns(topic, part):
+                    total += _scalar(db, query, (topic, part, done.get((topic, part), 0)))
         return total
 
     def partitions(self, prefix: str) -> list[tuple[str, int]]:
