@@ -115,22 +115,13 @@ def _serve(node: Node, emulator: Emulator, plan: Plan, explicit: bool, quiet: bo
     """The live page, fed by the emulator until asked to stop."""
     from carbon254.telemetry import configure_logging
 
-    from .node import wait_for_signal
-    from .serving import Served, listener
+    from .serving import Served, carry, listener
     from .streaming import Stream
 
     configure_logging(node.settings.log_level)
     served = Served(node, listener(node.settings.host, node.settings.port, explicit))
     stream = Stream(node, emulator, plan.seed, plan.live_from)
-    node.runner.start()
-    served.start()
-    node.workspace.announce(served.url)
-    stream.start()
-    if not quiet:
-        _point(served.url, node)
-    wait_for_signal()
-    stream.stop()
-    served.stop()
+    carry(node, served, stream, lambda: None if quiet else _point(served.url, node))
 
 
 def _point(url: str, node: Node) -> None:

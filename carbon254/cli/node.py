@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +45,7 @@ def up(
     from carbon254.telemetry import configure_logging
 
     from .console import secrets, settings_of
-    from .serving import Served, listener
+    from .serving import Served, carry, is_up, listener
 
     settings = settings_of(workspace, port=port, emulator_url=emulator_url)
     configure_logging(settings.log_level)
@@ -56,23 +55,8 @@ def up(
         served = Served(node, listening, carries=only or ())
         topics = (feed or reachable(secrets(), base_urls(settings))) if poll and not only else []
         poller = Poller(node.pipeline, node.clock, topics)
-        node.runner.start(only or ())
-        served.start()
-        poller.start()
-        node.workspace.announce(served.url)
-        out.print(f"carbon254 is up: [bold]{served.url}[/bold]  (stop with ctrl-C or c254 stop)", highlight=False)
-        wait_for_signal()
-        poller.stop()
-        served.stop()
+        carry(node, served, poller, lambda: is_up("carbon254", served.url), only or ())
     return None
-
-
-def wait_for_signal() -> None:
-    """Return when the process is asked to end."""
-    asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
-    asked.wait()
 
 
 def stop(workspace: Workspace = DEFAULT_WORKSPACE) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, out
-from .node import Port, wait_for_signal
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace
+from .node import Port
 
 
 class Stage(StrEnum):
@@ -46,7 +46,7 @@ def serve(
     from carbon254.telemetry import configure_logging
 
     from .console import secrets, settings_of
-    from .serving import Served, listener
+    from .serving import Served, carry, is_up, listener
 
     settings = settings_of(workspace, emulator_url=emulator_url)
     carries = _carried(stage, bool(settings.hot_url), bool(settings.kafka_bootstrap), bool(settings.schema_registry))
@@ -55,18 +55,8 @@ def serve(
     shares = {name: prefixes for name, prefixes in SHARES.items() if name in carries}
     with open_node(settings, secrets(), shares=shares) as node:
         served = Served(node, listening, reading=stage is Stage.project, carries=carries)
-        poller = Poller(node.pipeline, node.clock, feed or [])
-        node.runner.start(carries)
-        served.start()
-        if stage is Stage.normalise:
-            poller.start()
-        node.workspace.announce(served.url)
-        out.print(f"{stage} is up: [bold]{served.url}[/bold]", highlight=False)
-        wait_for_signal()
-        served.drain()
-        poller.stop()
-        node.runner.stop()
-        served.stop()
+        poller = Poller(node.pipeline, node.clock, feed or [] if stage is Stage.normalise else [])
+        carry(node, served, poller, lambda: is_up(stage, served.url), carries)
 
 
 def _carried(stage: Stage, server: bool, kafka: bool, registry: bool) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 import uvicorn
 
@@ -16,6 +18,7 @@ from carbon254.app import Node
 from carbon254.errors import WorkspaceError
 from carbon254.feeds import feeds
 
+from .console import out
 from .ports import holder
 
 _START_TIMEOUT_S = 20.0
@@ -89,3 +92,40 @@ class Served:
         self._rooms.closing.set()
         self._server.should_exit = True
         self._thread.join(10)
+
+
+class Feeding(Protocol):
+    """What brings payloads while the node runs."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def carry(node: Node, served: Served, feeding: Feeding, greet: Callable[[], None], only: Sequence[str] = ()) -> None:
+    """Run a node's consumers (`only` some) and its HTTP until the process is asked to end, then drain.
+
+    Drained is: not ready any more, each consumer's step ended, requests answered. `greet` says that it is up.
+    """
+    node.runner.start(only)
+    served.start()
+    node.workspace.announce(served.url)
+    feeding.start()
+    greet()
+    _wait_for_signal()
+    served.drain()
+    feeding.stop()
+    node.runner.stop()
+    served.stop()
+
+
+def is_up(name: str, url: str) -> None:
+    """Say that something is up, and how it ends."""
+    out.print(f"{name} is up: [bold]{url}[/bold]  (stop with ctrl-C or c254 stop)", highlight=False)
+
+
+def _wait_for_signal() -> None:
+    """Return when the process is asked to end."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    asked.wait()
