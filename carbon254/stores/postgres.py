@@ -17,10 +17,11 @@ from carbon254.errors import SettingsError, TransientError
 _PLAIN = ("postgres", "postgresql")
 _DRIVER = "postgresql+psycopg"
 TRIED = 15
-# Seconds to connect; a host that vanished without a word is given up within half a minute.
-_PATIENCE = {
+# Seconds to connect; a host that vanished without a word is given up within half a minute. Nothing is prepared on a
+# connection: a pool such as pgBouncer lends another one for the next transaction.
+_CONNECTION = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
+    "tcp_user_timeout": 30_000, "prepare_threshold": None,
 }  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def open_engine(url: str, setting: str) -> sa.Engine:
     """An engine on a Postgres URL. Raises SettingsError; its calls raise TransientError while the server is away."""
     place = address(url, setting)
     try:
-        engine = sa.create_engine(place, pool_pre_ping=True, connect_args=_PATIENCE)
+        engine = sa.create_engine(place, pool_pre_ping=True, connect_args=_CONNECTION)
     except ModuleNotFoundError:
         raise SettingsError(f"{setting} needs Postgres's client: pip install 'carbon254[postgres]'") from None
     shown = _shown(place)

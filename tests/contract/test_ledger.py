@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,8 @@ from carbon254.stores.postgres import open_engine
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 FEED, DAY = "iso.rt.lmp.spp", "2025-07-01"
 MINUTE = timedelta(minutes=1)
-BACKENDS = ("sqlite", "postgres", "clickhouse")
+BACKENDS = ("sqlite", "postgres", "pgbouncer", "clickhouse")
+SERVERS = {"postgres": ("postgres",), "pgbouncer": ("postgres", "pgbouncer")}
 Open = Callable[[str], Any]
 
 
@@ -61,6 +63,9 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
         engine = request.getfixturevalue("engine")
         engine.command("DROP DATABASE IF EXISTS ledger SYNC")
         yield lambda _: open_history(engine)
+    elif backend == "pgbouncer":
+        made = defaultdict[str, str](request.getfixturevalue("pooled"))
+        yield lambda name: open_ledger(made[name])
     else:
         url = request.getfixturevalue("database")()
         admin = open_engine(url, "C254_LEDGER_URL")
@@ -89,7 +94,7 @@ def on(*operations: str) -> Callable[..., Any]:
     for backend in BACKENDS:
         gaps = [CAPABILITY.gaps[name] for name in operations if backend == "clickhouse" and not CAPABILITY.offers(name)]
         marks = [pytest.mark.skip(reason=f"{backend} does not offer {operations}: {gaps[0]}")] if gaps else []
-        marks += [pytest.mark.servers("postgres")] if backend == "postgres" else []
+        marks += [pytest.mark.servers(*SERVERS[backend])] if backend in SERVERS else []
         params.append(pytest.param(backend, marks=marks))
     return pytest.mark.parametrize("opener", params, indirect=True)
 

@@ -30,11 +30,17 @@ def day(number: int) -> datetime:
     return T0 + timedelta(days=number)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers("postgres"))])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("database", marks=pytest.mark.servers("postgres"), id="postgres"),
+        pytest.param("pooled", marks=pytest.mark.servers("postgres", "pgbouncer"), id="pgbouncer"),
+    ]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'reference.db'}"
-    return request.getfixturevalue("database")()
+    return request.getfixturevalue(request.param)()
 
 
 @pytest.fixture

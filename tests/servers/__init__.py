@@ -11,7 +11,7 @@ from servers.catalogue import missing
 from servers.hot import clickhouse_front
 from servers.keyvalue import redis, redis_cluster, redis_tls, sentinel
 from servers.objects import minio
-from servers.postgres import postgres
+from servers.postgres import pgbouncer, postgres
 from servers.process import Server
 from servers.tables import rest_catalog, trino
 from servers.tls_front import tls_front
@@ -23,6 +23,7 @@ __all__ = [
     "kafka_tls",
     "minio",
     "missing",
+    "pgbouncer",
     "postgres",
     "redis",
     "redis_cluster",

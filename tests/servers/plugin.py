@@ -23,7 +23,7 @@ from servers.broker import Broker, kafka
 from servers.catalogue import catalogue, missing
 from servers.hot import clickhouse_front
 from servers.objects import Store, minio
-from servers.postgres import postgres
+from servers.postgres import pgbouncer, postgres
 from servers.process import Server
 from servers.tables import empty, rest_catalog
 
@@ -86,6 +86,12 @@ def broker(up: Up) -> Broker:
 def database(up: Up) -> Callable[[], str]:
     """Makes an empty Postgres database and gives its URL."""
     return lambda: up("postgres", postgres).new_database()
+
+
+@pytest.fixture(scope="session")
+def pooled(up: Up) -> Callable[[], str]:
+    """Makes an empty Postgres database and gives its URL through a pool of connections."""
+    return lambda: up("pgbouncer", lambda: pgbouncer(up("postgres", postgres))).new_database()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,16 @@ class Postgres(Server):
         return f"{self.url}/{name}"
 
 
+class Pooled(Server):
+    """A running pool; `behind` is the server whose connections it lends."""
+
+    behind: Postgres
+
+    def new_database(self) -> str:
+        """A new, empty database; its URL through the pool."""
+        return f"{self.url}/{self.behind.new_database().rpartition('/')[2]}"
+
+
 @contextmanager
 def postgres(password: str = "") -> Iterator[Postgres]:
     """A server that trusts whoever comes from this machine; `url` is `postgresql://postgres@127.0.0.1:PORT`.
@@ -60,6 +70,28 @@ def postgres(password: str = "") -> Iterator[Postgres]:
             "postgres", [*_as_user(), *command, *secure], port, folder, url,
             lambda: _answers(url if password else f"{url}/postgres"), {"LC_ALL": "C.UTF-8"}, version, signal.SIGINT,
         )  # fmt: skip
+        with started(server):
+            yield server
+
+
+@contextmanager
+def pgbouncer(behind: Postgres) -> Iterator[Pooled]:
+    """A pool that lends a connection for a transaction, as busy deployments have it; few connections, many clients."""
+    program, port = catalogue()["pgbouncer"].program, free_port()
+    with folder_for("pgbouncer") as folder:
+        told = {
+            "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "any",
+            "pool_mode": "transaction", "default_pool_size": 4, "max_client_conn": 200, "user": _USER,
+        }  # fmt: skip
+        lines = [f"{name} = {value}" for name, value in told.items()]
+        databases = f"* = host=127.0.0.1 port={behind.port} user={_USER}"
+        (folder / "pool.ini").write_text("\n".join(["[databases]", databases, "[pgbouncer]", *lines, ""]), "utf-8")
+        said = run([program, "--version"], folder).split()[1]
+        url = f"postgresql://{_USER}@127.0.0.1:{port}"
+        server = Pooled(
+            "pgbouncer", [program, "-q", "pool.ini"], port, folder, url, lambda: _answers(f"{url}/postgres"), {}, said
+        )
+        server.behind = behind
         with started(server):
             yield server
 
