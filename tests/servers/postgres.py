@@ -81,16 +81,17 @@ def pgbouncer(behind: Postgres) -> Iterator[Pooled]:
     with folder_for("pgbouncer") as folder:
         told = {
             "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "any",
-            "pool_mode": "transaction", "default_pool_size": 4, "max_client_conn": 200, "user": _USER,
+            "pool_mode": "transaction", "default_pool_size": 4, "max_client_conn": 200,
         }  # fmt: skip
         lines = [f"{name} = {value}" for name, value in told.items()]
         databases = f"* = host=127.0.0.1 port={behind.port} user={_USER}"
         (folder / "pool.ini").write_text("\n".join(["[databases]", databases, "[pgbouncer]", *lines, ""]), "utf-8")
+        if os.geteuid() == 0:
+            shutil.chown(folder, _USER, _USER)
         said = run([program, "--version"], folder).split()[1]
         url = f"postgresql://{_USER}@127.0.0.1:{port}"
-        server = Pooled(
-            "pgbouncer", [program, "-q", "pool.ini"], port, folder, url, lambda: _answers(f"{url}/postgres"), {}, said
-        )
+        command = [*_as_user(), program, "-q", "pool.ini"]
+        server = Pooled("pgbouncer", command, port, folder, url, lambda: _answers(f"{url}/postgres"), {}, said)
         server.behind = behind
         with started(server):
             yield server
