@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -146,6 +147,22 @@ def test_a_read_holds_no_more_bodies_than_it_returns(log: Log) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5 * size
+
+
+def test_large_records_of_topics_made_this_moment_lie_where_they_were_told(log: Log) -> None:
+    """The first two writes to a topic that is just being made may not overtake each other."""
+    log.append(record(f"raw.{topic}", body=bytes([topic]) * (1 << 20)) for topic in range(16) for _ in range(2))
+    assert [one.body[0] for one in log.scan("raw.")] == [topic for topic in range(16) for _ in range(2)]
+
+
+def test_records_of_many_topics_are_fetched_in_any_order(log: Log) -> None:
+    """More topics than are followed at a time: what follows one is turned to another, with the same positions."""
+    names = [f"raw.{number}" for number in range(24)]
+    offsets = log.append(record(name, body=name.encode() * 2_000) for name in names for _ in range(4))
+    chosen = random.Random(254)
+    for offset in chosen.choices(offsets, k=40):
+        found = log.fetch(offset)
+        assert (found.offset, found.body) == (offset, found.topic.encode() * 2_000)
 
 
 @pytest.mark.parametrize("bit", [0, 7, 8 * 500, 8 * 999 + 7])

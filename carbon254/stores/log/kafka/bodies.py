@@ -119,6 +119,10 @@ class _Reader:
         return found
 
     def _took(self, message: Message) -> int:
+        """The position of a message; -1 where it is of what was assigned before, which may come after all."""
+        topic, part = self._place
+        if message.topic() and (message.topic(), message.partition()) != (self._cluster.topic(topic), part):
+            return -1
         error = message.error()
         if error is not None:
             name = f"{message.topic()} at {message.offset()}"

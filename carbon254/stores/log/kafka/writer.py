@@ -76,6 +76,9 @@ class Writer:
                     "transaction.timeout.ms": int(self._cluster.transaction_s * 1000),
                     "compression.type": "zstd",
                     "linger.ms": 0,
+                    # A partition that knows nothing of this producer takes any first batch: were two under way, the
+                    # second could come before a first that is tried again, which would then be taken for a repeat.
+                    "max.in.flight.requests.per.connection": 1,
                     "message.max.bytes": LARGEST,
                     "queue.buffering.max.kbytes": _QUEUE_KB,
                     "error_cb": self._told.hear,
@@ -112,10 +115,13 @@ class Writer:
         """Queue a message; `placed` is told its position. Waits while the queue is full, which bounds memory."""
 
         def report(error: KafkaError | None, message: Message) -> None:
+            at = message.offset()
             if error is not None:
                 self._failed = error
+            elif at is None or at < 0:
+                self._failed = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "the broker gave a record no place")
             elif placed is not None:
-                placed(message.offset() or 0)
+                placed(at)
 
         limit = time.monotonic() + self._cluster.transaction_s
         while True:
