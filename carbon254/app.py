@@ -226,21 +226,8 @@ def open_node(
     clock = clock or (ServerClock() if settings.emulator_url else SystemClock())
     workspace = Workspace(settings.workspace)
     workspace.claim()
-    try:
-        return _open(settings, secrets, clock, workspace, shares)
-    except BaseException:
-        workspace.release()
-        raise
-
-
-def _open(
-    settings: Settings,
-    secrets: Mapping[str, str],
-    clock: Clock,
-    workspace: Workspace,
-    shares: Mapping[str, Sequence[str]] | None,
-) -> Node:
     with ExitStack() as opened:
+        opened.callback(workspace.release)
         node = _rooms(settings, secrets, clock, workspace, shares, opened)
         opened.pop_all()
     return node

@@ -7,11 +7,11 @@ takes the name of a tier that its operator made. Rules of others on the bucket s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from carbon254.errors import SettingsError
+from carbon254.stores.s3 import code_of, s3_client
 
 NAME, WAREHOUSE = "C254_LAKE_STORAGE_CLASS", "C254_LAKE_WAREHOUSE"
 RULE = "c254-lake-cold"
@@ -40,7 +40,7 @@ def ensure_rule(warehouse: str, endpoint: str, storage_class: str) -> tuple[str,
     if not warehouse.startswith("s3://"):
         raise SettingsError(f"{NAME} is about files on S3: set {WAREHOUSE}=s3://bucket/prefix, or leave it empty")
     bucket, _, prefix = warehouse.removeprefix("s3://").strip("/").partition("/")
-    client = _client(endpoint)
+    client = s3_client(endpoint, NAME)
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -50,7 +50,7 @@ def ensure_rule(warehouse: str, endpoint: str, storage_class: str) -> tuple[str,
         if missing:
             client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": wanted})
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = code_of(error)
         what = f"s3://{bucket} refuses the class {storage_class!r}" if code == "InvalidStorageClass" else f"{code}"
         raise SettingsError(f"{NAME}: {what}: name one that the store has, or leave it empty") from None
     except BotoCoreError as error:
@@ -68,17 +68,6 @@ def _rules(client: Any, bucket: str) -> list[dict[str, Any]]:
     try:
         return client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "NoSuchLifecycleConfiguration":
+        if code_of(error) == "NoSuchLifecycleConfiguration":
             return []
         raise
-
-
-def _client(endpoint: str) -> Any:
-    try:
-        import boto3
-        from botocore.config import Config
-    except ImportError:
-        raise SettingsError(f"{NAME} needs the S3 client: pip install 'carbon254[s3]'") from None
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    config = Config(connect_timeout=5, retries={"max_attempts": 3, "mode": "standard"})
-    return boto3.Session().client("s3", region_name=region, endpoint_url=endpoint or None, config=config)

@@ -1,13 +1,9 @@
-"""A bucket of an S3 service: whole objects, put only if the name is free, each part with a checksum the service checks.
-
-Credentials and region come from where AWS tools find them (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, …).
-"""
+"""A bucket of an S3 service: whole objects, put only if the name is free, parts with checksums the service checks."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from carbon254.errors import SettingsError, TransientError
+from carbon254.stores.s3 import ENDPOINT, code_of, is_silent, s3_client
 
-NAME, ENDPOINT = "C254_RAW_URL", "C254_S3_ENDPOINT"
+NAME = "C254_RAW_URL"
 # Beyond it an object goes in parts; a service takes none smaller than 5 MiB.
 PART = 8 << 20
 _BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized")
@@ -31,7 +28,7 @@ class Bucket:
         if not parts.netloc or "@" in parts.netloc or parts.query:
             raise SettingsError(f"{NAME}: write s3://bucket/prefix; credentials go to AWS_ACCESS_KEY_ID and its kin")
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
-        self._s3 = _client(endpoint)
+        self._s3 = s3_client(endpoint, NAME)
         self._check(endpoint)
 
     def shown(self, name: str) -> str:
@@ -47,7 +44,7 @@ class Bucket:
                 found = self._s3.get_object(Bucket=self._bucket, Key=self._key(name))
                 return found["Body"].read(), found["ETag"]
             except ClientError as error:
-                if _code(error) in ("NoSuchKey", "404"):
+                if code_of(error) in ("NoSuchKey", "404"):
                     return None
                 raise
 
@@ -59,7 +56,7 @@ class Bucket:
             try:
                 self._s3.head_object(Bucket=self._bucket, Key=self._key(name))
             except ClientError as error:
-                if _code(error) in ("NoSuchKey", "404"):
+                if code_of(error) in ("NoSuchKey", "404"):
                     return False
                 raise
         return True
@@ -77,7 +74,7 @@ class Bucket:
             try:
                 self._store(self._key(name), data, condition)
             except ClientError as error:
-                if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                if code_of(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
                     return False
                 raise
         return True
@@ -134,7 +131,7 @@ class Bucket:
         try:
             self._s3.head_bucket(Bucket=self._bucket)
         except ClientError as error:
-            code = _code(error)
+            code = code_of(error)
             if code in ("404", "NoSuchBucket"):
                 raise SettingsError(f"{NAME}: {place} has no bucket {self._bucket}: make it, or name another") from None
             if code in _REFUSED:
@@ -148,11 +145,7 @@ class Bucket:
                 f"{NAME}: the certificate of {place} is not trusted: name its authority in AWS_CA_BUNDLE"
             ) from None
         except BotoCoreError as error:
-            what = (
-                f"{place} does not answer"
-                if type(error).__name__.endswith(("ConnectionError", "TimeoutError"))
-                else str(error)
-            )
+            what = f"{place} does not answer" if is_silent(error) else str(error)
             raise SettingsError(f"{NAME}: {what}: check {ENDPOINT} and the AWS_… settings") from None
 
     @contextmanager
@@ -162,9 +155,9 @@ class Bucket:
         try:
             yield
         except ClientError as error:
-            if _code(error) in _BUSY or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-                raise TransientError(f"s3://{self._bucket} refuses for now: {_code(error)}") from None
-            raise TransientError(f"s3://{self._bucket} refuses: {_code(error)}") from None
+            if code_of(error) in _BUSY or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+                raise TransientError(f"s3://{self._bucket} refuses for now: {code_of(error)}") from None
+            raise TransientError(f"s3://{self._bucket} refuses: {code_of(error)}") from None
         except BotoCoreError as error:
             raise TransientError(f"s3://{self._bucket} does not answer ({type(error).__name__})") from None
 
@@ -173,7 +166,7 @@ def make_bucket(name: str, endpoint: str = "") -> bool:
     """Make a bucket where there is none; whether it was made. Raises SettingsError where it may not be."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = _client(endpoint)
+    client = s3_client(endpoint, NAME)
     region = client.meta.region_name
     # Amazon's first region is the one that must not be named.
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -182,47 +175,21 @@ def make_bucket(name: str, endpoint: str = "") -> bool:
     except BotoCoreError as error:
         raise SettingsError(f"{ENDPOINT}: {_unreached(endpoint, error)}") from None
     except ClientError as error:
-        if _code(error) not in ("404", "NoSuchBucket"):
+        if code_of(error) not in ("404", "NoSuchBucket"):
             return False
         try:
             client.create_bucket(Bucket=name, **where)
         except ClientError as refused:
-            told = f"{endpoint or 'Amazon S3'} refuses to make the bucket {name} ({_code(refused)})"
+            told = f"{endpoint or 'Amazon S3'} refuses to make the bucket {name} ({code_of(refused)})"
             raise SettingsError(f"{told}: make it, or name another") from None
         return True
     return False
 
 
 def _unreached(endpoint: str, error: Exception) -> str:
-    silent = type(error).__name__.endswith(("ConnectionError", "TimeoutError"))
-    return f"{endpoint or 'Amazon S3'} does not answer: check it and the AWS_… settings" if silent else str(error)
-
-
-def _client(endpoint: str) -> Any:
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError:
-        raise SettingsError(f"{NAME} needs the S3 client: pip install 'carbon254[s3]'") from None
-    config = Config(
-        connect_timeout=5,
-        read_timeout=60,
-        retries={"max_attempts": 3, "mode": "standard"},
-        s3={"addressing_style": "path" if endpoint else "auto"},
-    )
-    try:
-        session = boto3.Session()
-        # The client itself reads only one of the two names that other tools know the region by.
-        region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
-        return session.client("s3", region_name=region, endpoint_url=endpoint or None, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"{ENDPOINT} or an AWS_… setting cannot work: {error}") from None
+    place = endpoint or "Amazon S3"
+    return f"{place} does not answer: check it and the AWS_… settings" if is_silent(error) else str(error)
 
 
 def _sum(data: bytes) -> str:
     return base64.b64encode(hashlib.sha256(data).digest()).decode()
-
-
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
