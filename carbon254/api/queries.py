@@ -27,6 +27,11 @@ def among(column: str, values: Sequence[str]) -> str:
     return f"{column} IN ({', '.join(literal(value) for value in values)})"
 
 
+def equal(**wanted: str | None) -> str:
+    """`column = value` of those that are given, joined by AND."""
+    return " AND ".join(f"{column} = {literal(value)}" for column, value in wanted.items() if value)
+
+
 def span_where(
     market: str, start: datetime, end: datetime, locations: Sequence[str] = (), run: str | None = None
 ) -> str:
@@ -130,21 +135,31 @@ def forecasts_where(start: datetime, end: datetime, location: str | None) -> str
     return " AND ".join([*where, *([f"location = {literal(location)}"] if location else [])])
 
 
-def bars(location: str, width: str, start: datetime, end: datetime, market: str | None, run: str | None) -> str:
-    """Bars of one location or instrument that start in [start, end)."""
+def bars(
+    locations: Sequence[str], width: str, start: datetime, end: datetime, market: str | None, run: str | None
+) -> str:
+    """Bars that start in [start, end) of one place or instrument, by every spelling and id that mean it."""
+    columns = (
+        "market, market_run, location, location_id, width, bar_start, bar_end, "
+        "open, high, low, close, mean, volume, count, expected, flags"
+    )
+    where = bars_where(locations, width, start, end, market, run)
+    return f"SELECT {columns} FROM ohlc_bars WHERE {where} ORDER BY market, market_run, bar_start"
+
+
+def bars_where(
+    locations: Sequence[str], width: str, start: datetime, end: datetime, market: str | None, run: str | None
+) -> str:
+    """The bars of a place or instrument that start in [start, end)."""
     where = [
-        f"(location = {literal(location)} OR location_id = {literal(location)})",
+        f"({among('location', locations)} OR {among('location_id', locations)})",
         f"width = {literal(width)}",
         f"bar_start >= {literal(start)}",
         f"bar_start < {literal(end)}",
     ]
     where += [f"market = {literal(market)}"] if market else []
     where += [f"market_run = {literal(run)}"] if run else []
-    columns = (
-        "market, market_run, location, location_id, width, bar_start, bar_end, "
-        "open, high, low, close, mean, volume, count, expected, flags"
-    )
-    return f"SELECT {columns} FROM ohlc_bars WHERE {' AND '.join(where)} ORDER BY market, market_run, bar_start"
+    return " AND ".join(where)
 
 
 def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, known: Known = NOW) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from . import queries
-from .answers import Format, query_answer, rows_answer
+from carbon254.names import Asked
+
+from .answers import Format, rows_answer
 from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width, known_then
-from .bars_known import BarsAsked, bars_as_known
+from .bars_known import BarsAsked, bars_as_known, series_of
+from .held import bars_held
 from .moments import span, zone_named
-from .noted import answered
+from .noted import answered, beside
 from .rooms import Rooms
-from .vintages import of_ticks
+from .runs import several, told_or_refused
+from .vintages import of_bars, of_ticks
 
 
 def router(rooms: Rooms) -> APIRouter:
@@ -33,7 +36,9 @@ def router(rooms: Rooms) -> APIRouter:
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now)
-        return answered(rooms, of_ticks(since, until, instrument, tenant, asked), format, zone, limit)
+        names = rooms.names.settle(Asked(instrument=instrument, tenant=tenant))
+        question = of_ticks(since, until, names.instrument, names.tenant, asked)
+        return answered(rooms, question, format, zone, limit)
 
     @routes.get("/bars", summary="Open, high, low, close of a place or instrument")
     def bars(
@@ -54,15 +59,19 @@ def router(rooms: Rooms) -> APIRouter:
         """Bars that start in `[start, end)`. A 1d bar starts at the market's own midnight.
 
         With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
+        Name the market and run where bars of several answer: a `Warning` lists them (422 with C254_STRICT=1).
         """
-        zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
+        names, now = rooms.names.settle(Asked(market, run, series=(location,))), rooms.clock.now()
+        zone = zone_named(tz, rooms.streams, names.market)
         since, until = span(start, end, zone, now)
-        asked = known_then(as_of, zone, now, strict, basis, rung, market)
-        if not asked.now:
-            bars = BarsAsked(location, width, since, until, market, run)
-            return rows_answer(
-                bars_as_known(rooms.hot.query, rooms.streams, bars, asked), format, zone, limit or MOST_ROWS
-            )
-        return query_answer(rooms.hot, queries.bars(location, width, since, until, market, run), format, zone, limit)
+        asked = known_then(as_of, zone, now, strict, basis, rung, names.market)
+        if asked.now:
+            question = of_bars(names.series, width, (since, until), names.market, names.run)
+            return answered(rooms, question, format, zone, limit)
+        wanted = BarsAsked(names.series, width, since, until, names.market, names.run)
+        frame = bars_as_known(rooms.hot.query, rooms.streams, wanted, asked)
+        mixed = told_or_refused(several(series_of(frame)), rooms.strict)
+        held = "" if frame.height else bars_held(rooms.hot.query, names.series, width)
+        return beside(rooms, rows_answer(frame, format, zone, limit or MOST_ROWS), held, format, mixed)
 
     return routes
