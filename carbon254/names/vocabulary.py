@@ -22,7 +22,8 @@ from .stored import Fetch, StoredNames
 _PRICES, _TICKS, _WEATHER, _BENCHMARKS = "interval_prices", "market_ticks", "weather_forecasts", "energy_prices"
 # The view of benchmarks makes this one of interval prices.
 _POWER = "electricity"
-_TICK_RUN = "tick"
+# One look-up in the reference store takes so many names.
+_AT_ONCE = 500
 
 
 class Listed(Protocol):
@@ -81,20 +82,37 @@ class Vocabulary:
 
     def places(self, market: str | None, names: Sequence[str]) -> tuple[str, ...]:
         """Every spelling and id of the places meant, those retired too. Raises UnknownPlace."""
-        return tuple(dict.fromkeys(one for name in names for one in self._place(market, name, ())))
+        listed = self._listed(market, names)
+        found = (one for name in names for one in self._place(market, name, listed.get(fold(name), []), ()))
+        return tuple(dict.fromkeys(found))
 
     def series(self, market: str | None, names: Sequence[str]) -> tuple[str, ...]:
         """As `places`, or instruments: what bars are made of."""
-        return tuple(dict.fromkeys(one for name in names for one in self._place(market, name, self._instruments(name))))
+        listed = self._listed(market, names)
+        instruments = {name: self._instruments(name) for name in names}
+        found = (
+            one for name in names for one in self._place(market, name, listed.get(fold(name), []), instruments[name])
+        )
+        return tuple(dict.fromkeys(found))
 
     def runs_of(self, market: str) -> list[str]:
         """The runs that the market's cards declare, and those stored beside them."""
         stored = {run for of, run in self._stored.rows(_PRICES, "market", "market_run") if of == market}
         return [*self._card_runs(market), *sorted(stored - set(self._card_runs(market)))]
 
-    def _place(self, market: str | None, name: str, also: Iterable[str]) -> list[str]:
+    def _listed(self, market: str | None, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """(name, location_id) of the listed places that have or had each name, by the name in lower case."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for at in range(0, len(names) if self._reference else 0, _AT_ONCE):
+            assert self._reference is not None
+            for spelled, place in self._reference.called(market, names[at : at + _AT_ONCE]):
+                found.setdefault(fold(spelled), []).append((spelled, place))
+        return found
+
+    def _place(
+        self, market: str | None, name: str, listed: Sequence[tuple[str, str]], also: Iterable[str]
+    ) -> list[str]:
         wanted = fold(name)
-        listed = self._reference.called(market, [wanted]) if self._reference else []
         exact = [place for spelled, place in listed if spelled == name]
         if exact:
             return [name, *([] if name in exact else exact)]

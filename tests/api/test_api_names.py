@@ -230,6 +230,24 @@ def test_a_mean_over_several_market_runs_is_told_in_sql_too(
     assert client.post("/v1/sql", json={"sql": statement}).status_code == (422 if mixes else 200)
 
 
+COMPARED = [
+    ("SELECT lmp FROM current_prices WHERE market = 'SPPP'", "no market 'SPPP'; nearest: SPP"),
+    ("SELECT avg(lmp) FROM current_prices WHERE market = 'spp'", "market = 'spp' finds nothing; it is written SPP"),
+    ("SELECT count() FROM interval_prices WHERE location IN ('NORTH_HBU')", "nearest: NORTH_HUB"),
+    ("SELECT lmp FROM current_prices WHERE market = 'SPP' AND market_run = 'RTB'", "no market run 'RTB'"),
+    ("SELECT lmp FROM current_prices WHERE market = 'SPP' AND lmp > 1000000", ""),
+    ("SELECT count() FROM current_prices WHERE market = 'SPP'", ""),
+]
+
+
+@pytest.mark.parametrize(("statement", "says"), COMPARED)
+def test_a_typo_in_sql_that_finds_nothing_is_named(
+    client: TestClient, filled: Rooms, statement: str, says: str
+) -> None:
+    answer = client.post("/v1/sql", json={"sql": statement}).json()
+    assert says in answer.get("note", "") and bool(says) == ("note" in answer), answer
+
+
 def test_bars_of_a_name_at_two_markets_ask_for_the_market(client: TestClient, filled: Rooms) -> None:
     other = bars(NOON - 3 * HOUR, 3).with_columns(market=pl.lit("NYISO"), market_run=pl.lit("RTD"))
     store(filled, "ohlc_bars", other, "other market")
