@@ -50,7 +50,7 @@ class Work:
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
         self._places, self._releases = places, releases
-        self._batches = 0
+        self._batches, self._taken = 0, 0
         self._frames: list[pl.DataFrame] = []
         self._parted = False
         self._arrival = Arrival(
@@ -223,11 +223,16 @@ class Work:
             "region": self._source.stream.market,
             "product_tier": self._source.stream.product_tier,
         }
-        instant = pl.Datetime("us", "UTC")
+        instant, first = pl.Datetime("us", "UTC"), self._taken
+        self._taken += frame.height
+        place = [pl.int_range(first, self._taken, dtype=pl.UInt32).alias("position")] if "position" in names else []
         return frame.with_columns(
-            pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
-            for name, value in fixed.items()
-            if name in names and name not in frame.columns
+            *place,
+            *(
+                pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
+                for name, value in fixed.items()
+                if name in names and name not in frame.columns
+            ),
         )
 
     def _withdraw(self, seen: Seen) -> None:
