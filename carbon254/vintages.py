@@ -22,7 +22,8 @@ from carbon254.api.bars_known import BarsAsked, bars_as_known, series_of
 from carbon254.api.held import bars_held
 from carbon254.api.known import Known, known
 from carbon254.api.runs import several, told_or_refused
-from carbon254.calendars.zones import zone as zone_named
+from carbon254.calendars import moment_of
+from carbon254.calendars.moments import one_day
 from carbon254.calendars.zones import zone_name
 from carbon254.errors import RunsMixed
 from carbon254.model import Stream
@@ -76,7 +77,10 @@ class Result:
 
 
 class Vintages(ABC):
-    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it."""
+    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it.
+
+    A naive time that the zone's clock skips or shows twice raises BadLabel: write it with its offset.
+    """
 
     @abstractmethod
     def sql(self, statement: str, *, receipt: bool = False) -> Result:
@@ -147,13 +151,16 @@ class Vintages(ABC):
         instrument: str | None = None,
         *,
         tenant: str | None = None,
+        source: str | None = None,
         as_of: str | datetime | None = None,
         tz: str | None = None,
     ) -> Result:
         """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
         since, until = _between(start, end, tz)
-        names = self.settle(Asked(instrument=instrument, tenant=tenant))
-        return self._answer(ask.of_ticks(since, until, names.instrument, names.tenant, _known(as_of, tz=tz)), tz)
+        names = self.settle(Asked(instrument=instrument, tenant=tenant, source=source))
+        known_then = _known(as_of, tz=tz)
+        question = ask.of_ticks(since, until, names.instrument, names.tenant, known_then, names.source)
+        return self._answer(question, tz)
 
     def benchmarks(
         self,
@@ -166,7 +173,7 @@ class Vintages(ABC):
         basis: str = "",
     ) -> Result:
         """`energy_prices`: one benchmark a commodity and date of [start, end), current or as known at `as_of`."""
-        first, last = in_order(_day(start), _day(end))
+        first, last = in_order(one_day(start), one_day(end))
         named = self.settle(Asked(commodity=commodity)).commodity
         return self._answer(ask.of_benchmarks(first, last, named, _known(as_of, strict, basis)))
 
@@ -200,6 +207,8 @@ class Vintages(ABC):
         *,
         market: str | None = None,
         run: str | None = None,
+        tenant: str | None = None,
+        source: str | None = None,
         as_of: str | datetime | None = None,
         rung: str = "",
         strict: bool = False,
@@ -208,11 +217,14 @@ class Vintages(ABC):
     ) -> Result:
         """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day.
 
-        Name the market and run where bars of several answer, as for `prices`.
+        Name the market and run where bars of several answer, as for `prices`. An instrument that two tenants or sources
+        push has a bar of each, told by the columns `tenant` and `source`, which also narrow the answer; of interval
+        prices they are `public` and the market.
         """
         since, until = _between(start, end, tz)
-        names, wide = self.settle(Asked(market, run, series=(location,))), pick("width of bars", width, WIDTHS)
-        asked = BarsAsked(names.series, wide, since, until, names.market, names.run)
+        names = self.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
+        wide = pick("width of bars", width, WIDTHS)
+        asked = BarsAsked(names.series, wide, since, until, names.market, names.run, names.tenant, names.source)
         when = _known(as_of, strict, basis, rung, names.market or "", tz)
         frame = bars_as_known(self._fetch, self.streams(), asked, when)
         mixed = self._mixed(several(series_of(frame)))
@@ -249,12 +261,11 @@ class Vintages(ABC):
 
 
 def instant(value: Moment, zone: str = "UTC") -> datetime:
-    """An instant from a datetime, a date (its midnight) or ISO text; naive values are told in `zone`; `now` is now."""
-    if isinstance(value, str):
-        value = _now() if value == "now" else datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    return (value.replace(tzinfo=zone_named(zone_name(zone))) if value.tzinfo is None else value).astimezone(UTC)
+    """An instant from a datetime, a date (its start) or ISO text; naive values are told in `zone`; `now` is now.
+
+    Raises BadLabel for what names no instant, also for a time that the zone's clock skips or shows twice.
+    """
+    return moment_of(value, zone_name(zone), _now())
 
 
 def _between(start: Moment, end: Moment, tz: str | None) -> tuple[datetime, datetime]:
@@ -281,10 +292,6 @@ def _known(
 ) -> Known:
     moment = instant(as_of, tz or "UTC") if as_of is not None else None
     return known(moment, strict=strict, basis=basis, rung=rung, market=market)
-
-
-def _day(value: date | str) -> date:
-    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from carbon254.names import Asked
 _LONGEST = 64_000
 _KINDS = {
     "market": "market", "market_run": "run", "location": "locations", "location_id": "locations",
-    "instrument": "instrument", "tenant": "tenant", "commodity": "commodity",
+    "instrument": "instrument", "tenant": "tenant", "source": "source", "commodity": "commodity",
 }  # fmt: skip
 
 
@@ -29,7 +29,8 @@ def misspelt(settle: Callable[[Asked], Asked], statement: str, found: pa.Table) 
     if len(statement) > _LONGEST or not _nothing(found):
         return ""
     for column, value in _comparisons(statement):
-        asked = Asked(**{_KINDS[column]: (value,) if _KINDS[column] == "locations" else value})
+        kind = _KINDS[column]
+        asked = replace(Asked(), **{kind: (value,) if kind == "locations" else value})
         try:
             kept = settle(asked)
         except UnknownName as error:
@@ -51,10 +52,11 @@ def _comparisons(statement: str) -> Iterator[tuple[str, str]]:
     """(column, text) of `column = 'text'` and `column IN ('text', …)` anywhere in the statement."""
     import sqlglot
     from sqlglot import exp
+    from sqlglot.errors import SqlglotError
 
     try:
         tree = sqlglot.parse_one(statement, dialect="clickhouse")
-    except (sqlglot.errors.SqlglotError, RecursionError):
+    except (SqlglotError, RecursionError):
         return
     for one in tree.find_all(exp.EQ, exp.In):
         values: list[Any] = one.expressions if isinstance(one, exp.In) else [one.expression]

@@ -7,7 +7,24 @@ from fastapi import APIRouter, Response
 from carbon254.names import Asked
 
 from .answers import Format, rows_answer
-from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width, known_then
+from .asked import (
+    MOST_ROWS,
+    AsOf,
+    Basis,
+    End,
+    Limit,
+    Location,
+    Market,
+    Run,
+    Rung,
+    Start,
+    Strict,
+    Tenant,
+    TickSource,
+    Tz,
+    Width,
+    known_then,
+)
 from .bars_known import BarsAsked, bars_as_known, series_of
 from .held import bars_held
 from .moments import span, zone_named
@@ -26,7 +43,8 @@ def router(rooms: Rooms) -> APIRouter:
         start: Start = None,
         end: End = None,
         instrument: str | None = None,
-        tenant: str | None = None,
+        tenant: Tenant = None,
+        source: TickSource = None,
         as_of: AsOf = None,
         tz: Tz = None,
         format: Format = Format.json,
@@ -36,8 +54,8 @@ def router(rooms: Rooms) -> APIRouter:
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now)
-        names = rooms.names.settle(Asked(instrument=instrument, tenant=tenant))
-        question = of_ticks(since, until, names.instrument, names.tenant, asked)
+        names = rooms.names.settle(Asked(instrument=instrument, tenant=tenant, source=source))
+        question = of_ticks(since, until, names.instrument, names.tenant, asked, names.source)
         return answered(rooms, question, format, zone, limit)
 
     @routes.get("/bars", summary="Open, high, low, close of a place or instrument")
@@ -48,6 +66,8 @@ def router(rooms: Rooms) -> APIRouter:
         end: End = None,
         market: Market = None,
         run: Run = None,
+        tenant: Tenant = None,
+        source: TickSource = None,
         as_of: AsOf = None,
         strict: Strict = False,
         basis: Basis = None,
@@ -58,17 +78,20 @@ def router(rooms: Rooms) -> APIRouter:
     ) -> Response:
         """Bars that start in `[start, end)`. A 1d bar starts at the market's own midnight.
 
+        Ticks of two tenants or sources are never mixed: an instrument that two sources push has a bar of each, told by
+        `tenant` and `source`, which also narrow the answer. Of interval prices they are `public` and the market.
+
         With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
         Name the market and run where bars of several answer: a `Warning` lists them (422 with C254_STRICT=1).
         """
-        names, now = rooms.names.settle(Asked(market, run, series=(location,))), rooms.clock.now()
+        wanted_names = Asked(market, run, series=(location,), tenant=tenant, source=source)
+        names, now = rooms.names.settle(wanted_names), rooms.clock.now()
         zone = zone_named(tz, rooms.streams, names.market)
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now, strict, basis, rung, names.market)
+        wanted = BarsAsked(names.series, width, since, until, names.market, names.run, names.tenant, names.source)
         if asked.now:
-            question = of_bars(names.series, width, (since, until), names.market, names.run)
-            return answered(rooms, question, format, zone, limit)
-        wanted = BarsAsked(names.series, width, since, until, names.market, names.run)
+            return answered(rooms, of_bars(wanted), format, zone, limit)
         frame = bars_as_known(rooms.hot.query, rooms.streams, wanted, asked)
         mixed = told_or_refused(several(series_of(frame)), rooms.strict)
         held = "" if frame.height else bars_held(rooms.hot.query, names.series, width)

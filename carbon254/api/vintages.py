@@ -18,6 +18,7 @@ from carbon254.model.ladders import Rung, gate, ladder
 from carbon254.model.ladders import rung as rung_named
 
 from . import queries
+from .bars_known import BarsAsked
 from .held import bars_held, dataset_held, prices_held
 from .known import Fetch, Known, not_reached, reached_at, why_empty
 from .marks import mark
@@ -104,21 +105,21 @@ def of_change(span: Span, from_rung: str, to_rung: str, now: datetime) -> Questi
     return Question(statement, "interval_prices", span.where, known, told, None, _held(span), _mixed(span, known))
 
 
-def of_bars(
-    locations: Sequence[str], width: str, span: tuple[datetime, datetime], market: str | None, run: str | None
-) -> Question:
+def of_bars(bars: BarsAsked) -> Question:
     """The stored bars of a place or instrument that start in the span."""
-    asked = locations, width, *span, market, run
+    asked = (
+        bars.locations, bars.width, bars.start, bars.end, bars.market, bars.run, bars.tenant, bars.source,
+    )  # fmt: skip
     where = queries.bars_where(*asked)
-    series = (
-        f"SELECT DISTINCT CAST(market, 'String') AS m, CAST(market_run, 'String') AS r FROM ohlc_bars WHERE {where}"
-    )
+    columns = "CAST(market, 'String') AS m, CAST(market_run, 'String') AS r"
 
     def mixed(fetch: Fetch) -> str:
-        return several((row["m"], row["r"]) for row in fetch(series).to_pylist())
+        found = fetch(f"SELECT DISTINCT {columns} FROM ohlc_bars WHERE {where}")
+        return several((row["m"], row["r"]) for row in found.to_pylist())
 
-    held = partial(bars_held, locations=locations, width=width)
-    return Question(queries.bars(*asked), "ohlc_bars", where, held=held, mixed=None if market and run else mixed)
+    held = partial(bars_held, locations=bars.locations, width=bars.width)
+    named = bars.market and bars.run
+    return Question(queries.bars(*asked), "ohlc_bars", where, held=held, mixed=None if named else mixed)
 
 
 def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Rung, Rung]:
@@ -129,12 +130,19 @@ def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Run
     return earlier, later
 
 
-def of_ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, known: Known) -> Question:
+def of_ticks(
+    start: datetime,
+    end: datetime,
+    instrument: str | None,
+    tenant: str | None,
+    known: Known,
+    source: str | None = None,
+) -> Question:
     """Pushed ticks received until then."""
-    where = queries.ticks_where(start, end, instrument, tenant)
-    mine = queries.equal(instrument=instrument, tenant=tenant)
+    where = queries.ticks_where(start, end, instrument, tenant, source)
+    mine = queries.equal(instrument=instrument, tenant=tenant, source=source)
     held = partial(dataset_held, view="market_ticks", column="event_time", where=mine, what=instrument or "ticks")
-    statement = queries.ticks(start, end, instrument, tenant, known)
+    statement = queries.ticks(start, end, instrument, tenant, known, source)
     return Question(statement, "market_ticks", where, known, held=held)
 
 

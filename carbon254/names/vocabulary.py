@@ -20,8 +20,10 @@ from .asked import Asked
 from .stored import Fetch, StoredNames
 
 _PRICES, _TICKS, _WEATHER, _BENCHMARKS = "interval_prices", "market_ticks", "weather_forecasts", "energy_prices"
+_BARS = "ohlc_bars"
 # The view of benchmarks makes this one of interval prices.
 _POWER = "electricity"
+_PUBLIC = "public"
 # One look-up in the reference store takes so many names.
 _AT_ONCE = 500
 
@@ -56,7 +58,9 @@ class Vocabulary:
             locations=self.places(market, asked.locations),
             series=self.series(market, asked.series),
             instrument=self._one("instrument", asked.instrument, _TICKS, "instrument"),
-            tenant=self._one("tenant", asked.tenant, _TICKS, "tenant"),
+            tenant=self._one("tenant", asked.tenant, _TICKS, "tenant", (_PUBLIC,)),
+            # Bars of interval prices name their market here.
+            source=self._one("source", asked.source, _TICKS, "source", self._card_markets()),
             commodity=self._one("commodity", asked.commodity, _BENCHMARKS, "commodity", (*commodities(), _POWER)),
             area=self._one("place with forecasts", asked.area, _WEATHER, "location", self._areas()),
         )
@@ -89,10 +93,8 @@ class Vocabulary:
     def series(self, market: str | None, names: Sequence[str]) -> tuple[str, ...]:
         """As `places`, or instruments: what bars are made of."""
         listed = self._listed(market, names)
-        instruments = {name: self._instruments(name) for name in names}
-        found = (
-            one for name in names for one in self._place(market, name, listed.get(fold(name), []), instruments[name])
-        )
+        drawn = {name: self._drawn(name) for name in names}
+        found = (one for name in names for one in self._place(market, name, listed.get(fold(name), []), drawn[name]))
         return tuple(dict.fromkeys(found))
 
     def runs_of(self, market: str) -> list[str]:
@@ -126,7 +128,11 @@ class Vocabulary:
             found = [name] if name in stored else stored
         if found:
             return found
-        raise self._unknown_place(market, name, also)
+        known = self._every_place(market, also)
+        if known:
+            raise UnknownPlace(self._no_place(market, name, known))
+        # Nothing is listed and nothing was ever stored: there is no name to compare with, and the answer says so.
+        return [name]
 
     def _spellings(self, market: str | None, wanted: str, fresh: bool = False) -> list[str]:
         """How a name or id is written in stored rows, whatever its case."""
@@ -140,22 +146,30 @@ class Vocabulary:
         found = self._indexed[1].get(wanted, ())
         return sorted({one for of, one in found if market in (None, of)})
 
-    def _unknown_place(self, market: str | None, name: str, also: Iterable[str]) -> UnknownPlace:
+    def _every_place(self, market: str | None, also: Iterable[str]) -> list[str]:
+        """Every name and id that is listed or was stored, names before ids."""
         rows = self._stored.rows(_PRICES, "market", "location_id", "location")
         stored = (one for of, *both in rows if market in (None, of) for one in reversed(both))
         listed = self._reference.every_name(market) if self._reference else []
-        where = f" --market {market}" if market else ""
-        advice = f"see c254 places list{where}"
-        elsewhere = sorted({of for of, *both in rows if name in both} - {market}) if market else []
-        advice += f"; {', '.join(elsewhere)} has a place of this name" if elsewhere else ""
-        told = unknown("place", name, dict.fromkeys([*listed, *also, *stored]), advice)
-        return UnknownPlace(f"{market}: {told}" if market else told)
+        return list(dict.fromkeys([*listed, *also, *stored]))
 
-    def _instruments(self, name: str) -> list[str]:
-        known = sorted(row[0] for row in self._stored.rows(_TICKS, "instrument"))
-        if fold(name) in map(fold, known):
-            return known
-        return sorted(row[0] for row in self._fresh(_TICKS, "instrument"))
+    def _no_place(self, market: str | None, name: str, known: Sequence[str]) -> str:
+        rows = self._stored.rows(_PRICES, "market", "location_id", "location")
+        elsewhere = sorted({of for of, *both in rows if name in both} - {market}) if market else []
+        advice = "see c254 places list" + (f" --market {market}" if market else "")
+        advice += f"; {', '.join(elsewhere)} has a place of this name" if elsewhere else ""
+        told = unknown("place", name, known, advice)
+        return f"{market}: {told}" if market else told
+
+    def _drawn(self, name: str) -> list[str]:
+        """Instruments, and what has bars."""
+        for fresh in (False, True):
+            ticks = self._stored.rows(_TICKS, "instrument", fresh=fresh)
+            bars = self._stored.rows(_BARS, "location_id", "location", fresh=fresh)
+            known = sorted({one for row in (*ticks, *bars) for one in row})
+            if fold(name) in map(fold, known):
+                break
+        return known
 
     def _one(self, kind: str, name: str | None, table: str, column: str, also: Sequence[str] = ()) -> str | None:
         """A name of a stored column, or one of those that are known beside it. None where none was asked for."""

@@ -40,6 +40,7 @@ TYPOS = {
     "series": ("NORTH_HBU", "NORTH_HUB"),
     "instrument": ("BRN-1", "BRN-1M"),
     "tenant": ("publc", "public"),
+    "source": ("deks", "desk"),
     "commodity": ("crude_oli", "crude_oil"),
     "rung": ("S77", "S7"),
     "from_rung": ("S77", "S7"),
