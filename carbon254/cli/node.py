@@ -108,7 +108,8 @@ def status(
     if not folder.path("workspace.json").exists():
         existing(workspace)
     where = f"node at {running.url} (process {running.pid})" if running else "no node runs it"
-    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB, {where}", highlight=False)
+    kind = " of emulated data" if folder.emulated() else ""
+    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB{kind}, {where}", highlight=False)
     from .books import standing
 
     standing(workspace, "")

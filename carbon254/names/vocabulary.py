@@ -7,7 +7,7 @@ answer without rows must never be the answer to a typo.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -45,8 +45,8 @@ class Vocabulary:
 
     def __init__(self, streams: Mapping[str, Stream], fetch: Fetch, reference: Listed | None = None) -> None:
         self._streams, self._stored, self._reference = streams, StoredNames(fetch), reference
-        # The rows that were read, and (market, spelling) by the spelling in lower case.
-        self._indexed: tuple[frozenset[tuple[str, ...]], dict[str, set[tuple[str, str]]]] = (frozenset(), {})
+        # The rows that were read, and (market, spelling, id) by the spelling in lower case.
+        self._indexed: tuple[frozenset[tuple[str, ...]], dict[str, set[tuple[str, str, str]]]] = (frozenset(), {})
 
     def settle(self, asked: Asked) -> Asked:
         """The names of a question as they are kept. Raises UnknownName (UnknownPlace for places)."""
@@ -86,21 +86,16 @@ class Vocabulary:
 
     def places(self, market: str | None, names: Sequence[str]) -> tuple[str, ...]:
         """Every spelling and id of the places meant, those retired too. Raises UnknownPlace."""
-        listed = self._listed(market, names)
-        found = (one for name in names for one in self._place(market, name, listed.get(fold(name), []), ()))
-        return tuple(dict.fromkeys(found))
+        return self._meant(market, names, lambda _: [])
 
     def series(self, market: str | None, names: Sequence[str]) -> tuple[str, ...]:
         """As `places`, or instruments: what bars are made of."""
-        listed = self._listed(market, names)
-        drawn = {name: self._drawn(name) for name in names}
-        found = (one for name in names for one in self._place(market, name, listed.get(fold(name), []), drawn[name]))
-        return tuple(dict.fromkeys(found))
+        return self._meant(market, names, self._drawn)
 
-    def runs_of(self, market: str) -> list[str]:
-        """The runs that the market's cards declare, and those stored beside them."""
-        stored = {run for of, run in self._stored.rows(_PRICES, "market", "market_run") if of == market}
-        return [*self._card_runs(market), *sorted(stored - set(self._card_runs(market)))]
+    def _meant(self, market: str | None, names: Sequence[str], also: Callable[[str], list[str]]) -> tuple[str, ...]:
+        listed = self._listed(market, names)
+        found = (one for name in names for one in self._place(market, name, listed.get(fold(name), []), also))
+        return tuple(dict.fromkeys(found))
 
     def _listed(self, market: str | None, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         """(name, location_id) of the listed places that have or had each name, by the name in lower case."""
@@ -112,39 +107,40 @@ class Vocabulary:
         return found
 
     def _place(
-        self, market: str | None, name: str, listed: Sequence[tuple[str, str]], also: Iterable[str]
+        self,
+        market: str | None,
+        name: str,
+        listed: Sequence[tuple[str, str]],
+        also: Callable[[str], list[str]],
     ) -> list[str]:
-        wanted = fold(name)
         exact = [place for spelled, place in listed if spelled == name]
         if exact:
             return [name, *([] if name in exact else exact)]
-        instruments = [one for one in also if fold(one) == wanted]
-        stored = self._spellings(market, wanted)
-        if name in stored or name in instruments:
-            return [name]
-        found = [*stored, *instruments, *(one for pair in listed for one in pair)]
-        if not found:
-            stored = self._spellings(market, wanted, fresh=True)
-            found = [name] if name in stored else stored
-        if found:
-            return found
-        known = self._every_place(market, also)
+        others = also(name)
+        drawn = [one for one in others if fold(one) == fold(name)]
+        for fresh in (False, True):
+            stored = self._spellings(market, fold(name), fresh)
+            found = [*stored, *((one, one) for one in drawn), *listed]
+            if found:
+                same = [pair for pair in found if pair[0] == name] or found
+                return [one for pair in same for one in pair]
+        known = self._every_place(market, others)
         if known:
             raise UnknownPlace(self._no_place(market, name, known))
         # Nothing is listed and nothing was ever stored: there is no name to compare with, and the answer says so.
         return [name]
 
-    def _spellings(self, market: str | None, wanted: str, fresh: bool = False) -> list[str]:
-        """How a name or id is written in stored rows, whatever its case."""
+    def _spellings(self, market: str | None, wanted: str, fresh: bool) -> list[tuple[str, str]]:
+        """(spelling, id) of stored rows whose name or id is this one, whatever its case."""
         rows = self._stored.rows(_PRICES, "market", "location_id", "location", fresh=fresh)
         if rows is not self._indexed[0]:
-            index: dict[str, set[tuple[str, str]]] = {}
-            for of, *both in rows:
-                for one in both:
-                    index.setdefault(one.lower(), set()).add((of, one))
+            index: dict[str, set[tuple[str, str, str]]] = {}
+            for of, place, name in rows:
+                for one in (place, name):
+                    index.setdefault(one.lower(), set()).add((of, one, place))
             self._indexed = rows, index
         found = self._indexed[1].get(wanted, ())
-        return sorted({one for of, one in found if market in (None, of)})
+        return sorted({(one, place) for of, one, place in found if market in (None, of)})
 
     def _every_place(self, market: str | None, also: Iterable[str]) -> list[str]:
         """Every name and id that is listed or was stored, names before ids."""
@@ -188,12 +184,19 @@ class Vocabulary:
         return sorted({stream.market for stream in self._streams.values()})
 
     def _card_runs(self, market: str | None) -> list[str]:
-        return sorted({one.market_run for one in self._streams.values() if market in (None, one.market)})
+        """The runs of a market's cards; of a market without one, whose ticks are pushed, those of pushed feeds."""
+        pushed = market is not None and market not in self._card_markets()
+        mine = (one for one in self._streams.values() if market in (None, one.market) or (pushed and _pushed(one)))
+        return sorted({one.market_run for one in mine})
 
     def _areas(self) -> list[str]:
         """The places that the markets of forecasts list."""
         markets = sorted({one.market for one in self._streams.values() if one.dataset == _WEATHER})
         return [name for market in markets for name in (self._reference.every_name(market) if self._reference else ())]
+
+
+def _pushed(stream: Stream) -> bool:
+    return stream.dataset == _TICKS
 
 
 def _plain(name: str) -> str:
