@@ -40,10 +40,11 @@ def _probes(statement: str) -> list[tuple[str, str]]:
     """(the fold as it is written, a statement that has a row where one of its groups has several runs)."""
     import sqlglot
     from sqlglot import exp
+    from sqlglot.errors import SqlglotError
 
     try:
         tree = sqlglot.parse_one(statement, dialect="clickhouse")
-    except (sqlglot.errors.SqlglotError, RecursionError):
+    except (SqlglotError, RecursionError):
         return []
     found = []
     for select in tree.find_all(exp.Select):
