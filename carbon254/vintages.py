@@ -18,9 +18,10 @@ import polars as pl
 import pyarrow as pa
 
 from carbon254.api import vintages as ask
-from carbon254.api.bars_known import BarsAsked, bars_as_known, series_of
+from carbon254.api.bars_known import bars_as_known, series_of
 from carbon254.api.held import bars_held
 from carbon254.api.known import Known, known
+from carbon254.api.queries import BarsAsked
 from carbon254.api.runs import several, told_or_refused
 from carbon254.calendars import moment_of
 from carbon254.calendars.moments import one_day
@@ -158,9 +159,8 @@ class Vintages(ABC):
         """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
         since, until = _between(start, end, tz)
         names = self.settle(Asked(instrument=instrument, tenant=tenant, source=source))
-        known_then = _known(as_of, tz=tz)
-        question = ask.of_ticks(since, until, names.instrument, names.tenant, known_then, names.source)
-        return self._answer(question, tz)
+        known = _known(as_of, tz=tz)
+        return self._answer(ask.of_ticks(since, until, names.instrument, names.tenant, known, names.source), tz)
 
     def benchmarks(
         self,
@@ -217,13 +217,13 @@ class Vintages(ABC):
     ) -> Result:
         """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day.
 
-        Name the market and run where bars of several answer, as for `prices`. An instrument that two tenants or sources
-        push has a bar of each, told by the columns `tenant` and `source`, which also narrow the answer; of interval
-        prices they are `public` and the market.
+        An instrument that two tenants or sources push has a bar of each, told by the columns `tenant` and `source`,
+        which also narrow the answer; of interval prices they are `public` and the market. Name the market and run where
+        bars of several answer, as for `prices`.
         """
         since, until = _between(start, end, tz)
-        names = self.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
         wide = pick("width of bars", width, WIDTHS)
+        names = self.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
         asked = BarsAsked(names.series, wide, since, until, names.market, names.run, names.tenant, names.source)
         when = _known(as_of, strict, basis, rung, names.market or "", tz)
         frame = bars_as_known(self._fetch, self.streams(), asked, when)

@@ -5,9 +5,9 @@ Stored bars are of the current prices only; keeping every version of every bar w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import polars as pl
@@ -19,25 +19,11 @@ from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, wid
 from carbon254.stages.aggregate import OWNER
 
 from .known import Fetch, Known
-from .queries import BAR_COLUMNS, BAR_ORDER, among, literal
+from .queries import BAR_COLUMNS, BAR_ORDER, BarsAsked, among, literal
 
 _LONGEST = timedelta(hours=25)
 _TICK = "tick"
 _Narrowest = Callable[[pl.DataFrame, str, timedelta, str], pl.DataFrame]
-
-
-@dataclass(frozen=True, slots=True)
-class BarsAsked:
-    """Bars of a place or instrument (every spelling and id that mean it) that start in [start, end)."""
-
-    locations: Sequence[str]
-    width: str
-    start: datetime
-    end: datetime
-    market: str | None = None
-    run: str | None = None
-    tenant: str | None = None
-    source: str | None = None
 
 
 def series_of(bars: pl.DataFrame) -> list[tuple[str, str]]:

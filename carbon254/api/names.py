@@ -37,8 +37,11 @@ def router(rooms: Rooms) -> APIRouter:
 
         A name that is none answers 422 with the nearest ones.
         """
-        places, drawn = tuple(location or ()), tuple(series or ())
-        found = rooms.names.settle(Asked(market, run, places, drawn, instrument, tenant, commodity, area, source))
+        asked = Asked(
+            market=market, run=run, locations=tuple(location or ()), series=tuple(series or ()), instrument=instrument,
+            tenant=tenant, source=source, commodity=commodity, area=area,
+        )  # fmt: skip
+        found = rooms.names.settle(asked)
         return {
             "market": found.market, "run": found.run, "locations": found.locations, "series": found.series,
             "instrument": found.instrument, "tenant": found.tenant, "commodity": found.commodity, "area": found.area,

@@ -6,6 +6,7 @@ Values never become part of the text unescaped: they go through `literal`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from carbon254.model.ladders import Rung
@@ -147,46 +148,36 @@ def forecasts_where(start: datetime, end: datetime, location: str | None) -> str
     return " AND ".join([*where, *([f"location = {literal(location)}"] if location else [])])
 
 
-def bars(
-    locations: Sequence[str],
-    width: str,
-    start: datetime,
-    end: datetime,
-    market: str | None,
-    run: str | None,
-    tenant: str | None = None,
-    source: str | None = None,
-) -> str:
-    """Bars that start in [start, end) of one place or instrument, by every spelling and id that mean it.
+@dataclass(frozen=True, slots=True)
+class BarsAsked:
+    """Bars of a place or instrument (every spelling and id that mean it) that start in [start, end)."""
 
-    Those of each tenant and source stand by themselves.
-    """
-    where = bars_where(locations, width, start, end, market, run, tenant, source)
-    return f"SELECT {', '.join(BAR_COLUMNS)} FROM ohlc_bars WHERE {where} ORDER BY {', '.join(BAR_ORDER)}"
+    locations: Sequence[str]
+    width: str
+    start: datetime
+    end: datetime
+    market: str | None = None
+    run: str | None = None
+    tenant: str | None = None
+    source: str | None = None
 
 
-def bars_where(
-    locations: Sequence[str],
-    width: str,
-    start: datetime,
-    end: datetime,
-    market: str | None,
-    run: str | None,
-    tenant: str | None = None,
-    source: str | None = None,
-) -> str:
-    """The bars of a place or instrument that start in [start, end)."""
+def bars(asked: BarsAsked) -> str:
+    """The stored bars; those of each tenant and source by themselves."""
+    columns, order = ", ".join(BAR_COLUMNS), ", ".join(BAR_ORDER)
+    return f"SELECT {columns} FROM ohlc_bars WHERE {bars_where(asked)} ORDER BY {order}"
+
+
+def bars_where(asked: BarsAsked) -> str:
+    """The rows of bars that are asked for."""
     where = [
-        f"({among('location', locations)} OR {among('location_id', locations)})",
-        f"width = {literal(width)}",
-        f"bar_start >= {literal(start)}",
-        f"bar_start < {literal(end)}",
+        f"({among('location', asked.locations)} OR {among('location_id', asked.locations)})",
+        f"width = {literal(asked.width)}",
+        f"bar_start >= {literal(asked.start)}",
+        f"bar_start < {literal(asked.end)}",
     ]
-    where += [f"market = {literal(market)}"] if market else []
-    where += [f"market_run = {literal(run)}"] if run else []
-    where += [f"tenant = {literal(tenant)}"] if tenant else []
-    where += [f"source = {literal(source)}"] if source else []
-    return " AND ".join(where)
+    narrowed = equal(market=asked.market, market_run=asked.run, tenant=asked.tenant, source=asked.source)
+    return " AND ".join([*where, *([narrowed] if narrowed else [])])
 
 
 def ticks(

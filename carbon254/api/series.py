@@ -25,10 +25,11 @@ from .asked import (
     Width,
     known_then,
 )
-from .bars_known import BarsAsked, bars_as_known, series_of
+from .bars_known import bars_as_known, series_of
 from .held import bars_held
 from .moments import span, zone_named
 from .noted import answered, beside
+from .queries import BarsAsked
 from .rooms import Rooms
 from .runs import several, told_or_refused
 from .vintages import of_bars, of_ticks
@@ -84,9 +85,8 @@ def router(rooms: Rooms) -> APIRouter:
         With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
         Name the market and run where bars of several answer: a `Warning` lists them (422 with C254_STRICT=1).
         """
-        wanted_names = Asked(market, run, series=(location,), tenant=tenant, source=source)
-        names, now = rooms.names.settle(wanted_names), rooms.clock.now()
-        zone = zone_named(tz, rooms.streams, names.market)
+        names = rooms.names.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
+        zone, now = zone_named(tz, rooms.streams, names.market), rooms.clock.now()
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now, strict, basis, rung, names.market)
         wanted = BarsAsked(names.series, width, since, until, names.market, names.run, names.tenant, names.source)

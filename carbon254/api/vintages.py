@@ -18,10 +18,10 @@ from carbon254.model.ladders import Rung, gate, ladder
 from carbon254.model.ladders import rung as rung_named
 
 from . import queries
-from .bars_known import BarsAsked
 from .held import bars_held, dataset_held, prices_held
 from .known import Fetch, Known, not_reached, reached_at, why_empty
 from .marks import mark
+from .queries import BarsAsked
 from .runs import runs_answering, several
 
 _VERSIONS = {"interval_prices": "interval_prices_arrivals", "market_ticks": "market_ticks"}
@@ -105,21 +105,19 @@ def of_change(span: Span, from_rung: str, to_rung: str, now: datetime) -> Questi
     return Question(statement, "interval_prices", span.where, known, told, None, _held(span), _mixed(span, known))
 
 
-def of_bars(bars: BarsAsked) -> Question:
-    """The stored bars of a place or instrument that start in the span."""
-    asked = (
-        bars.locations, bars.width, bars.start, bars.end, bars.market, bars.run, bars.tenant, bars.source,
-    )  # fmt: skip
-    where = queries.bars_where(*asked)
-    columns = "CAST(market, 'String') AS m, CAST(market_run, 'String') AS r"
+def of_bars(asked: BarsAsked) -> Question:
+    """The stored bars of a place or instrument."""
+    where = queries.bars_where(asked)
+    series = (
+        f"SELECT DISTINCT CAST(market, 'String') AS m, CAST(market_run, 'String') AS r FROM ohlc_bars WHERE {where}"
+    )
 
     def mixed(fetch: Fetch) -> str:
-        found = fetch(f"SELECT DISTINCT {columns} FROM ohlc_bars WHERE {where}")
-        return several((row["m"], row["r"]) for row in found.to_pylist())
+        return several((row["m"], row["r"]) for row in fetch(series).to_pylist())
 
-    held = partial(bars_held, locations=bars.locations, width=bars.width)
-    named = bars.market and bars.run
-    return Question(queries.bars(*asked), "ohlc_bars", where, held=held, mixed=None if named else mixed)
+    held = partial(bars_held, locations=asked.locations, width=asked.width)
+    one = asked.market and asked.run
+    return Question(queries.bars(asked), "ohlc_bars", where, held=held, mixed=None if one else mixed)
 
 
 def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Rung, Rung]:

@@ -29,9 +29,9 @@ class Asked:
     series: tuple[str, ...] = ()
     instrument: str | None = None
     tenant: str | None = None
+    source: str | None = None
     commodity: str | None = None
     area: str | None = None
-    source: str | None = None
 
 
 def in_order(start: _When, end: _When) -> tuple[_When, _When]:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from carbon254.errors import UnknownName, UnknownPlace
 from carbon254.model import Stream
+from carbon254.model.ticks import EVERYBODY
 from carbon254.nearest import fold, pick, unknown
 from carbon254.stores.hot.views import commodities
 
@@ -23,7 +24,6 @@ _PRICES, _TICKS, _WEATHER, _BENCHMARKS = "interval_prices", "market_ticks", "wea
 _BARS = "ohlc_bars"
 # The view of benchmarks makes this one of interval prices.
 _POWER = "electricity"
-_PUBLIC = "public"
 # One look-up in the reference store takes so many names.
 _AT_ONCE = 500
 
@@ -58,7 +58,7 @@ class Vocabulary:
             locations=self.places(market, asked.locations),
             series=self.series(market, asked.series),
             instrument=self._one("instrument", asked.instrument, _TICKS, "instrument"),
-            tenant=self._one("tenant", asked.tenant, _TICKS, "tenant", (_PUBLIC,)),
+            tenant=self._one("tenant", asked.tenant, _TICKS, "tenant", (EVERYBODY,)),
             # Bars of interval prices name their market here.
             source=self._one("source", asked.source, _TICKS, "source", self._card_markets()),
             commodity=self._one("commodity", asked.commodity, _BENCHMARKS, "commodity", (*commodities(), _POWER)),
