@@ -129,12 +129,15 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
 
 
 def _run_of(topic: str, name: str, data: bytes) -> str | None:
-    """The market run of a file's first row as this feed reads it, empty where it has none; None if it cannot."""
+    """The market run that a file states in its first row, as this feed reads it; empty where it has none.
+
+    None if the feed cannot read it. What the card says of every row of its feed is no statement of the file.
+    """
     from carbon254.feeds import feed
 
     try:
-        read = (frame for frame, _ in batches(feed(topic), name, data) if frame.width)
+        read = (rows.frame for rows in feed(topic).read(name, data) if rows.frame.height)
         frame = next(read, pl.DataFrame())
     except PayloadRefused:
         return None
-    return frame["market_run"][0] if "market_run" in frame.columns and frame.height else ""
+    return frame["market_run"][0] or "" if "market_run" in frame.columns else ""
