@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything one node keeps, and who owns it now.
 
-    workspace.json   format version
+    workspace.json   format version, and whether the data are emulated
     node.json        the running node, while there is one
     raw/ log.db ledger.db reference.db hot/ lake/ budget.db
 
@@ -20,6 +20,7 @@ from carbon254.errors import WorkspaceError
 from carbon254.lasting import make_folder, sync_folder
 
 FORMAT = 1
+DEFAULT, DEMO = Path("workspace"), Path("demo-workspace")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,19 @@ class Workspace:
             raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
         make_folder(self.root)
         _write(marker, json.dumps({"format": FORMAT}) + "\n")
+
+    def emulated(self) -> bool | None:
+        """Whether the data are emulated; None where that was never marked."""
+        try:
+            found = json.loads(self.path("workspace.json").read_text("utf-8")).get("emulated")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return found if isinstance(found, bool) else None
+
+    def mark(self, emulated: bool) -> None:
+        """Keep whether the data are emulated."""
+        if self.emulated() != emulated:
+            _write(self.path("workspace.json"), json.dumps({"format": FORMAT, "emulated": emulated}) + "\n")
 
     def claim(self) -> None:
         """Own the workspace. Raises WorkspaceError naming the owner where another process has it."""
@@ -109,6 +123,13 @@ class Workspace:
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+
+
+def stored_default() -> Path:
+    """The workspace that is read where none is named: `workspace`, or the demo's where only that is there."""
+    if not (DEFAULT / "workspace.json").exists() and (DEMO / "workspace.json").exists():
+        return DEMO
+    return DEFAULT
 
 
 def _write(target: Path, text: str) -> None:

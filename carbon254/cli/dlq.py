@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carbon254.errors import WorkspaceError
+from carbon254.errors import UnknownName
+from carbon254.names import sender
+from carbon254.nearest import pick
 
 from .console import DEFAULT_WORKSPACE, Workspace, group, out, plain, say, settings_of, show, stamp
 
@@ -31,9 +33,10 @@ def list_letters(
     """
     from .books import books
 
+    topic, status = _topic(feed), pick("status", status, ("open", "resolved")) if status else ""
     with books(workspace) as (_, log):
-        letters = log.letters(f"dlq.{feed}" if feed else None, status or None, limit)
-        total = log.count_letters(f"dlq.{feed}" if feed else None, status or None)
+        letters = log.letters(topic, status or None, limit)
+        total = log.count_letters(topic, status or None)
     rows = [(x.id, x.topic.removeprefix("dlq."), x.payload[:12], x.line, x.reason, x.status) for x in letters]
     show(("id", "feed", "payload", "line", "reason", "status"), rows)
     say(f"{len(letters):,} of {total:,} letters")
@@ -91,10 +94,11 @@ def reprocess(
 
     if not (number or feed or everything):
         raise typer.BadParameter("name letters with --id, --feed or --all")
+    topic = _topic(feed)
     with open_node(settings_of(existing(workspace)), secrets()) as node:
         node.runner.drain()
         letters = [_letter(node.log, one) for one in number] if number else []
-        letters = letters or node.log.letters(f"dlq.{feed}" if feed else None, "open", limit=1_000_000)
+        letters = letters or node.log.letters(topic, "open", limit=1_000_000)
         if corrected:
             resolved, left = node.pipeline.correct(letters, corrected.read_bytes(), corrected.name, node.clock.now())
         else:
@@ -103,9 +107,16 @@ def reprocess(
     say(f"{resolved:,} letters resolved, {left:,} still open")
 
 
+def _topic(feed: str) -> str | None:
+    """The topic of a feed's letters, or of rejected lists of places. Raises UnknownFeed."""
+    from carbon254.feeds import feeds
+
+    return f"dlq.{sender(feed, feeds())}" if feed else None
+
+
 def _letter(log: Log, number: int) -> Letter:
-    """The letter with this id. Raises WorkspaceError where there is none."""
+    """The letter with this id. Raises UnknownName where there is none."""
     try:
         return log.letter(number)
     except KeyError as error:
-        raise WorkspaceError(str(error.args[0])) from None
+        raise UnknownName(f"{error.args[0]}; see: c254 dlq list") from None
