@@ -55,9 +55,14 @@ def instant(text: str, zone: str, now: datetime) -> datetime:
 
 
 def span(start: str | None, end: str | None, zone: str, now: datetime) -> tuple[datetime, datetime]:
-    """[start, end) in UTC: the day before `end`, and `end` is now, unless given. Raises WrongSpan."""
+    """[start, end) in UTC: the day before `end`, and `end` is now, unless given; a day where `start` is to come.
+
+    Raises WrongSpan.
+    """
     until = instant(end, zone, now) if end else now
     since = instant(start, zone, now) if start else until - timedelta(days=1)
+    if not end and since >= until:
+        until = since + timedelta(days=1)
     return in_order(since, until)
 
 

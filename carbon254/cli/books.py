@@ -26,7 +26,7 @@ from carbon254.stores.log import Log
 from carbon254.workspace import Workspace
 
 from .beside import CONSUMERS
-from .console import market_day, out, settings_of, stamp, tell
+from .console import existing, market_day, out, settings_of, stamp, tell
 
 BACKENDS = ("sqlite", "postgres", "clickhouse")
 _LAST = 10
@@ -39,8 +39,7 @@ def books(workspace: Path, backend: str = "") -> Iterator[tuple[LedgerStore, Log
     Raises WorkspaceError where there is no workspace, SettingsError where the backend has no address.
     """
     folder = Workspace(workspace)
-    if not folder.path("workspace.json").exists():
-        raise WorkspaceError(f"there is no workspace at {folder.root}; make one with: c254 demo")
+    existing(folder.root)
     with _ledger(folder, backend) as ledger:
         log = open_named_log(settings_of(folder.root), folder)
         try:

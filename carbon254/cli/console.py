@@ -141,7 +141,10 @@ def settings_of(workspace: Path, **changes: Any) -> Settings:
 def existing(workspace: Path) -> Path:
     """The folder, if it is a workspace. Raises WorkspaceError: only commands that bring data in make a new one."""
     if not (workspace / "workspace.json").exists():
-        raise WorkspaceError(f"there is no workspace at {workspace.resolve()}; make one with: c254 demo")
+        raise WorkspaceError(
+            f"there is no workspace at {workspace.resolve()}; bring data in with c254 feeds run, or emulated data with "
+            "c254 demo"
+        )
     return workspace
 
 

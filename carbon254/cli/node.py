@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace, Workspace, err, fail, out
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace, Workspace, err, existing, fail, out
 
 _LOG = "node.log"
 _CONSUMERS = ("normalise", "project", "bars", "lake")
@@ -73,11 +73,14 @@ def stop(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
 
     Example: `c254 stop`
     """
+    from carbon254.workspace import DEMO
     from carbon254.workspace import Workspace as Folder
 
     running = Folder(workspace).running()
     if running is None:
-        err.print(f"no node runs {workspace}")
+        demo = Folder(DEMO).running() if workspace != DEMO else None
+        beside = f"; the demo runs in {DEMO}: c254 stop --workspace {DEMO}" if demo else ""
+        err.print(f"no node runs {workspace}{beside}")
         return
     os.kill(running.pid, signal.SIGTERM)
     end = time.monotonic() + _STOP_TIMEOUT_S
@@ -103,9 +106,10 @@ def status(
     if quiet:
         raise typer.Exit(0 if running else 1)
     if not folder.path("workspace.json").exists():
-        fail(f"there is no workspace at {folder.root}; make one with: c254 demo --workspace {workspace}")
+        existing(workspace)
     where = f"node at {running.url} (process {running.pid})" if running else "no node runs it"
-    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB, {where}", highlight=False)
+    kind = " of emulated data" if folder.emulated() else ""
+    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB{kind}, {where}", highlight=False)
     from .books import standing
 
     standing(workspace, "")
