@@ -18,6 +18,7 @@ from typing import IO
 
 from carbon254.errors import WorkspaceError
 from carbon254.lasting import make_folder, sync_folder
+from carbon254.walking import files_below
 
 FORMAT = 1
 
@@ -88,17 +89,22 @@ class Workspace:
 
     def running(self) -> Running | None:
         """The node that owns the workspace, if one does and has said where it is."""
-        note = self.path("node.json")
-        if not note.exists() or not self._owned():
+        if not self._owned():
             return None
-        facts = json.loads(note.read_text("utf-8"))
+        try:
+            facts = json.loads(self.path("node.json").read_text("utf-8"))
+        except FileNotFoundError:
+            # Its owner has not said yet where it is, or gives it up at this moment.
+            return None
         return Running(facts["pid"], facts["url"])
 
     def _owned(self) -> bool:
-        path = self.path("lock")
-        if not path.exists():
+        try:
+            # For reading: who may only read the workspace may ask, too.
+            probe = self.path("lock").open()
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        with path.open("a+") as probe:
+        with probe:
             try:
                 fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -108,7 +114,7 @@ class Workspace:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+        return sum(facts.st_size for _, facts in files_below(self.root))
 
 
 def _write(target: Path, text: str) -> None:

@@ -68,7 +68,8 @@ def _workspace(path: Path) -> Iterator[Finding]:
     from carbon254.errors import Carbon254Error
     from carbon254.workspace import Workspace as Folder
 
-    free = shutil.disk_usage(path if path.exists() else path.resolve().parent).free / 1e9
+    there = next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 1e9
     yield (
         "warn" if free < _LOW_DISK_GB else "ok",
         f"{free:,.1f} GB free",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from carbon254.walking import matching, names_in
+
 _PROC = Path("/proc")
 _LISTENING = "0A"
 _LOCAL, _STATE, _INODE = 1, 3, 9
@@ -14,7 +16,7 @@ _LOCAL, _STATE, _INODE = 1, 3, 9
 def holder(port: int) -> str:
     """The process that listens on a TCP port, as people name it."""
     wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
-    for process in _PROC.glob("[0-9]*") if wanted else ():
+    for process in matching(_PROC, "[0-9]*") if wanted else ():
         if wanted & set(_descriptors(process)):
             return f"process {process.name} ({_name(process)})"
     return "another program"
@@ -33,13 +35,13 @@ def _inodes(port: int) -> Iterator[str]:
 
 def _descriptors(process: Path) -> Iterator[str]:
     try:
-        found = list((process / "fd").iterdir())
+        found = names_in(process / "fd")
     except OSError:
         return
     for descriptor in found:
         # Files close while we look; the one this listing was read from already has.
         with suppress(OSError):
-            yield str(descriptor.readlink())
+            yield str((process / "fd" / descriptor).readlink())
 
 
 def _name(process: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry", "faults", "lasting"}
+GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -18,6 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "telemetry": {"errors"},
     "faults": set(),
     "lasting": set(),
+    "walking": set(),
     "model": GROUND,
     "calendars": GROUND,
     "units": GROUND,

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from carbon254.errors import QueryRefused, SettingsError, TransientError, WorkspaceError
 from carbon254.lasting import sync_folder
+from carbon254.walking import matching
 
 from .ddl import VIEWS
 from .port import Limits
@@ -35,7 +36,7 @@ _IDLE = 8
 _EMBEDDED = "chdb://"
 _SETTING = "C254_HOT_URL"
 # Folders that name databases and tables; the parts inside a table are the engine's own to keep.
-_NAMING = ("metadata", "store", "store/*/", "store/*/*/")
+_NAMING = ("metadata", "store", "store/*", "store/*/*")
 
 
 def _session(limits: Limits | None) -> dict[str, Any]:
@@ -158,9 +159,12 @@ class Handles:
         the folders above them."""
         if self._url.startswith(_EMBEDDED):
             folder = Path(self._url.removeprefix(_EMBEDDED))
-            inside = (found for pattern in _NAMING for found in folder.glob(pattern))
-            for found in (folder.parent, folder, *inside):
+            for found in (folder.parent, folder):
                 sync_folder(found)
+            for found in (found for pattern in _NAMING for found in matching(folder, pattern)):
+                # A table dropped meanwhile takes its folder along.
+                with suppress(FileNotFoundError):
+                    sync_folder(found)
 
     def close(self) -> None:
         """Close every idle handle and give the folder up; a handle in use closes when its call ends."""
