@@ -18,10 +18,7 @@ _GONE = (FileNotFoundError, NotADirectoryError)
 
 def names_in(folder: Path) -> list[str]:
     """The names in a folder, in order; none where it is gone."""
-    try:
-        return sorted(os.listdir(folder))
-    except _GONE:
-        return []
+    return sorted(entry.name for entry in _entries(folder))
 
 
 def matching(folder: Path, pattern: str) -> Iterator[Path]:
