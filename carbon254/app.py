@@ -53,8 +53,8 @@ from carbon254.workspace import Workspace
 if TYPE_CHECKING:
     from carbon254.stores.log.kafka import Cluster
 
-# How long a consumer rests after it carried something. The lake gathers many batches into one commit.
-_PAUSES = {"lake": 5.0, "bars": 0.2}
+# How long bars rest after they were made: a window that stays open is made again once for all that came meanwhile.
+_BARS_REST_S = 2.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
@@ -271,7 +271,7 @@ def _rooms(
         normaliser=normaliser,
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
-        lakekeeper=Lakekeeper(log, lake, known),
+        lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days)),
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
@@ -295,6 +295,7 @@ def _rooms(
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled, _BESIDE)
+    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _BARS_REST_S}
+    runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
         description="Storage class that S3 moves the lake's files to once they are 90 days old, by a rule of the "
         "bucket that c254 bootstrap writes; empty writes none",
     )
+    lake_commit_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds that rows gather between two commits to the lake while much comes; fifteen times as long "
+        "while little does",
+    )
     lake_upkeep_hours: float = Field(
         24.0, ge=0, description="Hours from one merging of the lake's small files to the next; 0 leaves it to c254 lake"
     )

@@ -17,7 +17,8 @@ from carbon254.stores.log import Log
 from carbon254.telemetry import Metrics
 
 Step = Callable[[], int]
-_IDLE_S = 0.25
+# What goes by the clock (housekeeping, verdicts) looks up so often; what goes by the log is woken by it.
+_IDLE_S = 5.0
 _TROUBLE_S = 2.0
 _LONG_S = 120.0
 
@@ -30,12 +31,14 @@ class Runner:
         log: Log,
         steps: Mapping[str, Step],
         metrics: Metrics,
-        pause_s: Mapping[str, float],
+        rest_s: Mapping[str, Callable[[], float]],
         trace: bool = False,
         beside: Collection[str] = (),
     ) -> None:
-        """`beside` names what a node does beside the flow, in its own time: nobody waits for it."""
-        self._log, self._steps, self._metrics, self._pause_s = log, steps, metrics, pause_s
+        """`rest_s` tells how long a consumer rests after it carried something, so that its next step has more to carry
+        at once. `beside` names what a node does beside the flow, in its own time: nobody waits for it.
+        """
+        self._log, self._steps, self._metrics, self._rest_s = log, steps, metrics, rest_s
         self._trace, self._beside = trace, beside
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -66,6 +69,7 @@ class Runner:
     def stop(self) -> None:
         """Let each consumer finish its step, then return."""
         self._stop.set()
+        self._log.wake()
         for thread in self._threads:
             thread.join()
         self._threads.clear()
@@ -73,6 +77,8 @@ class Runner:
     def _loop(self, name: str, step: Step) -> None:
         journal = structlog.get_logger().bind(consumer=name)
         while not self._stop.is_set():
+            # Counted before the step looks: what comes after that is news to wake up for.
+            news = self._log.news()
             try:
                 began = self._began[name] = time.monotonic()
                 carried = step()
@@ -90,9 +96,10 @@ class Runner:
             finally:
                 self._began.pop(name, None)
             if carried:
-                self._stop.wait(self._pause_s.get(name, 0.0))
+                rest_s = self._rest_s.get(name)
+                self._stop.wait(rest_s() if rest_s else 0.0)
             else:
-                self._log.wait(_IDLE_S)
+                self._log.wait(_IDLE_S, news)
 
 
 def _say(journal: Any, error: Exception) -> None:

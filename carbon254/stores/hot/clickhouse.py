@@ -24,7 +24,7 @@ from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .frozen import bounds, setting
 from .guard import check
 from .handles import Handles
-from .layout import column_changes, lifetime_changes
+from .layout import column_changes, lifetime_changes, setting_changes
 from .literal import within
 from .packing import pack
 from .port import Limits
@@ -79,6 +79,7 @@ class HotStore:
         return [
             *column_changes(dataset, {row["name"]: row["type"] for row in columns}),
             *lifetime_changes(dataset, stored[0]["engine_full"], self._keep_days),
+            *setting_changes(dataset, stored[0]["engine_full"]),
         ]
 
     def insert(self, dataset: str, table: pa.Table, token: str, staged: bool = False) -> int:
