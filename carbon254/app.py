@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.carrying import Source
 from carbon254.engine.dayjudge import DayJudge
@@ -35,6 +36,7 @@ from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Inbox
 from carbon254.ingest.intake import PATTERN, Intake, began
+from carbon254.mirror import is_mirror
 from carbon254.model import Stream
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
@@ -118,6 +120,11 @@ class Node:
         streams = {topic: source.stream for topic, source in known.items()}
         codes = {topic: one.code for topic, one in known.items()}
         return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall)
+
+    def catch_up(self) -> None:
+        """Carry what is pending, before something is asked; in a mirror of a workspace nothing is carried."""
+        if not is_mirror(self.workspace.root):
+            self.runner.drain()
 
     def close(self) -> None:
         """Stop the consumers, close the stores, give the workspace up."""
@@ -226,7 +233,7 @@ def open_node(
     clock = clock or (ServerClock() if settings.emulator_url else SystemClock())
     workspace = Workspace(settings.workspace)
     workspace.claim()
-    with ExitStack() as opened:
+    with told_of(workspace.root), ExitStack() as opened:
         opened.callback(workspace.release)
         node = _rooms(settings, secrets, clock, workspace, shares, opened)
         opened.pop_all()

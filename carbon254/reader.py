@@ -13,7 +13,9 @@ import httpx2 as httpx
 import pyarrow as pa
 
 from carbon254.api.notary import Verdict
-from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.disk import told_of
+from carbon254.errors import QueryRefused
+from carbon254.mirror import readable
 from carbon254.model import Stream
 from carbon254.proof.receipt import Receipt, receipt_of
 from carbon254.vintages import Result, Vintages
@@ -117,16 +119,14 @@ class LocalEngine:
 
 
 def open_reader(workspace: str | Path) -> Reader:
-    """A reader of `workspace`. Raises WorkspaceError where there is none."""
-    folder = Workspace(Path(workspace))
-    if not folder.path("workspace.json").exists():
-        raise WorkspaceError(
-            f"there is no workspace at {folder.root}; make one with: c254 demo --workspace {workspace}"
-        )
+    """A reader of `workspace`, also of one that may only be read. Raises NoWorkspace where there is none, DiskTrouble
+    where the disk refuses."""
+    folder = Workspace(Path(workspace)).existing()
     running = folder.running()
     if running:
         return Reader(RemoteEngine(running.url))
     from carbon254.app import open_node
     from carbon254.settings import load_settings
 
-    return Reader(LocalEngine(open_node(load_settings(workspace=folder.root), secrets={})))
+    with told_of(folder.root):
+        return Reader(LocalEngine(open_node(load_settings(workspace=readable(folder.root)), secrets={})))

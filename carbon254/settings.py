@@ -21,9 +21,9 @@ def _also(name: str, other: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """Every option of a node, each with its default."""
+    """Every option of a node, each with its default. A variable set to nothing is one that is not set."""
 
-    model_config = SettingsConfigDict(env_prefix="C254_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="C254_", extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     workspace: Path = Field(Path("workspace"), description="Folder that holds everything the node keeps")
     env: str = Field("local", validation_alias=_also("env", "DATA_PROC_ENV"), description="Name of the deployment")

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from carbon254.errors import WorkspaceError
+from carbon254.disk import folder_trouble, told_of
+from carbon254.errors import NoWorkspace, WorkspaceError
 from carbon254.lasting import make_folder, sync_folder
 from carbon254.walking import files_below
 
@@ -53,14 +54,31 @@ class Workspace:
                     "Open it with the version that wrote it, or take another folder"
                 )
             return
+        if trouble := folder_trouble(self.root):
+            raise trouble
         left = {marker.with_suffix(".tmp").name}
         if self.root.exists() and any(path.name not in left for path in self.root.iterdir()):
             raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
         make_folder(self.root)
         _write(marker, json.dumps({"format": FORMAT}) + "\n")
 
+    def existing(self) -> Workspace:
+        """This workspace, if it is one. Raises NoWorkspace, and DiskRefused where it may not be looked into."""
+        with told_of(self.root):
+            there = self.path("workspace.json").exists()
+        if not there:
+            if trouble := folder_trouble(self.root):
+                raise trouble
+            raise NoWorkspace(f"there is no workspace at {self.root}; make one with: c254 demo --workspace {self.root}")
+        return self
+
     def claim(self) -> None:
-        """Own the workspace. Raises WorkspaceError naming the owner where another process has it."""
+        """Own the workspace. Raises WorkspaceError naming the owner where another process has it, DiskTrouble where
+        the disk lets nobody write."""
+        with told_of(self.root):
+            self._claim()
+
+    def _claim(self) -> None:
         self.create()
         lock = self.path("lock").open("a+")
         try:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from carbon254.errors import WorkspaceError
 
-from .console import DEFAULT_WORKSPACE, Workspace, group, out, plain, say, settings_of, show, stamp
+from .console import DEFAULT_WORKSPACE, Workspace, group, out, plain, say, settings_of, show, stamp, to_read
 
 if TYPE_CHECKING:
     from carbon254.stores.log import Letter, Log
 
+# A node lists at most so many.
+_MOST_OF_A_NODE = 10_000
 app = group("Dead letters: list, show, reprocess.")
 FeedId = Annotated[str, typer.Option("--feed", help="Only of this feed.")]
 
@@ -29,13 +31,21 @@ def list_letters(
 
     Example: `c254 dlq list --feed iso.rt.lmp.spp`
     """
+    from .asking import ask, node_of
+
+    heads = ("id", "feed", "payload", "line", "reason", "status")
+    if (url := node_of(workspace)) and limit <= _MOST_OF_A_NODE:
+        found = ask(url, "/v1/dead-letters", topic=feed, status=status, limit=limit)
+        show(heads, [[_short(one, name) for name in heads] for one in found["letters"]])
+        say(f"{len(found['letters']):,} of {found['total']:,} letters")
+        return
     from .books import books
 
     with books(workspace) as (_, log):
         letters = log.letters(f"dlq.{feed}" if feed else None, status or None, limit)
         total = log.count_letters(f"dlq.{feed}" if feed else None, status or None)
     rows = [(x.id, x.topic.removeprefix("dlq."), x.payload[:12], x.line, x.reason, x.status) for x in letters]
-    show(("id", "feed", "payload", "line", "reason", "status"), rows)
+    show(heads, rows)
     say(f"{len(letters):,} of {total:,} letters")
 
 
@@ -58,6 +68,7 @@ def show_letter(
     }
     for name, value in facts.items():
         _fact(name, "" if value is None else str(value))
+    workspace = to_read(workspace)
     settings = settings_of(workspace)
     raw = open_raw(settings.raw_at(workspace / "raw"), settings.s3_endpoint)
     for arrival in raw.provenance(letter.payload):
@@ -101,6 +112,13 @@ def reprocess(
             resolved, left = node.pipeline.reprocess(letters, "present parser")
         node.runner.drain()
     say(f"{resolved:,} letters resolved, {left:,} still open")
+
+
+def _short(letter: dict[str, Any], name: str) -> Any:
+    """A cell of the list, from a letter as a node tells it."""
+    if name == "feed":
+        return letter["topic"].removeprefix("dlq.")
+    return letter[name][:12] if name == "payload" else letter[name]
 
 
 def _letter(log: Log, number: int) -> Letter:

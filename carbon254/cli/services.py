@@ -46,7 +46,8 @@ def serve(
     from carbon254.telemetry import configure_logging
 
     from .console import secrets, settings_of
-    from .serving import Served, carry, is_up, listener
+    from .ports import listener
+    from .serving import Served, carry, is_up
 
     settings = settings_of(workspace, emulator_url=emulator_url)
     carries = _carried(stage, bool(settings.hot_url), bool(settings.kafka_bootstrap), bool(settings.schema_registry))

@@ -10,6 +10,8 @@ import typer
 
 from .console import DEFAULT_WORKSPACE, Workspace, Zone, say, show, zone_of
 
+_FORMATS = ("table", "csv", "json", "arrow")
+
 
 def sql(
     query: Annotated[str, typer.Argument(help="One read-only statement; standard input where it is missing.")] = "",
@@ -27,14 +29,21 @@ def sql(
 
     Example: `c254 sql "SELECT market, count() FROM interval_prices GROUP BY market"`
     """
-    import carbon254
-
     if tz == "market":
         raise typer.BadParameter("a statement may span markets; name a zone, like America/Chicago")
     zone_of(tz)
     statement = query or (file.read_text("utf-8") if file else sys.stdin.read())
+    if form not in _FORMATS:
+        raise typer.BadParameter("--format is table, csv, json or arrow")
     if not statement.strip():
         raise typer.BadParameter("there is no statement; write it behind the command, or name a file with --file")
+    from .asking import node_of
+
+    url = node_of(workspace)
+    if url and receipt is None and form != "arrow" and _asked(url, statement, form, tz):
+        return
+    import carbon254
+
     with carbon254.open(workspace) as reader:
         answer = reader.sql(statement, receipt=receipt is not None)
     if receipt is not None and answer.receipt is not None:
@@ -47,11 +56,25 @@ def sql(
         told = told_in(found, tz)
         show(told.columns, told.iter_rows())
         say(f"{found.height:,} rows")
-    elif form in ("csv", "json", "arrow"):
+    else:
         from .printing import Printer
 
         printer = Printer(form)
         printer.write(found, tz)
         printer.close()
+
+
+def _asked(url: str, statement: str, form: str, tz: str) -> bool:
+    """Print what the node answers, where JSON can tell it all; whether it could."""
+    from . import asking
+
+    found = asking.query(url, statement)
+    if found is None:
+        return False
+    told = found if tz == "UTC" else asking.told_in(found, tz)
+    if form == "table":
+        show(told.names, told.rows)
+        say(f"{len(told.rows):,} rows")
     else:
-        raise typer.BadParameter("--format is table, csv, json or arrow")
+        asking.write(told, form)
+    return True

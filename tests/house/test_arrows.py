@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking"}
+GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking", "disk"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -19,6 +19,8 @@ ROOMS: dict[str, set[str]] = {
     "faults": set(),
     "lasting": set(),
     "walking": set(),
+    "disk": {"errors"},
+    "mirror": {"errors", "disk", "walking", "workspace"},
     "model": GROUND,
     "calendars": GROUND,
     "units": GROUND,
@@ -39,9 +41,9 @@ ROOMS: dict[str, set[str]] = {
     "settings": GROUND,
     "app": GROUND
     | VOCABULARY
-    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace"},
+    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace", "mirror"},
     "vintages": GROUND | VOCABULARY | {"api", "proof"},
-    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages"},
+    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages", "mirror"},
 }
 # The command line is the top: it may import any room.
 
