@@ -36,6 +36,7 @@ from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Inbox
 from carbon254.ingest.intake import PATTERN, Intake, began
+from carbon254.memory import give_back
 from carbon254.mirror import is_mirror
 from carbon254.model import Stream
 from carbon254.pipeline import Pipeline, sources
@@ -291,6 +292,7 @@ def _rooms(
             timedelta(days=settings.log_retention_days),
             int(settings.disk_budget_gb * 1e9),
             open_history(hot) if settings.ledger_history else None,
+            lambda: (hot.give_back(), give_back())[-1],
         ),
         days=days,
         releaser=Releaser(log, hot, ledger, normaliser, days),
@@ -303,6 +305,6 @@ def _rooms(
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
     rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _BARS_REST_S}
-    runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE)
+    runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

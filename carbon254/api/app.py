@@ -10,7 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from carbon254.errors import Carbon254Error, TransientError
+from carbon254.disk import disk_trouble
+from carbon254.errors import Carbon254Error, DiskFull, DiskTrouble, TransientError
 
 from . import ladders, live, prices, pushed, receipts, series, sql, state
 from .board import Board
@@ -79,10 +80,15 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
 
 
 def _failed(_: Request, error: Exception) -> JSONResponse:
-    """What we raise on purpose: the same call may go through later (503), or never will (400)."""
-    return _sentence(503 if isinstance(error, TransientError) else 400, str(error))
+    """What we raise on purpose: the same call may go through later (503), or never will (400); 507 is a full disk."""
+    if isinstance(error, DiskFull):
+        return _sentence(507, str(error))
+    return _sentence(503 if isinstance(error, TransientError | DiskTrouble) else 400, str(error))
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:
+    if trouble := disk_trouble(error, "the workspace"):
+        structlog.get_logger().error("the disk refuses", path=request.url.path, reason=str(trouble))
+        return _failed(request, trouble)
     structlog.get_logger().error("a request failed", path=request.url.path, exc_info=error)
     return _sentence(500, f"the node failed at this request ({type(error).__name__}); its log says more: c254 logs")

@@ -16,7 +16,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo
 
 from carbon254.errors import QueryRefused, TransientError
 from carbon254.workspace import Workspace
@@ -98,7 +97,9 @@ def query(url: str, statement: str) -> Rows | None:
 
 def told_in(rows: Rows, zone: str) -> Rows:
     """The same instants told in a zone."""
-    place = ZoneInfo(zone)
+    from carbon254.calendars import zone as zone_named
+
+    place = zone_named(zone)
     for row in rows.rows:
         for at, value in enumerate(row):
             if isinstance(value, datetime) and value.tzinfo is not None:

@@ -76,7 +76,13 @@ def stop(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
     if running is None:
         err.print(f"no node runs {workspace}")
         return
-    os.kill(running.pid, signal.SIGTERM)
+    try:
+        os.kill(running.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # It went by itself since we looked; what follows sees that.
+        pass
+    except PermissionError:
+        fail(f"process {running.pid} runs as another user: stop it as that user", 2)
     end = time.monotonic() + _STOP_TIMEOUT_S
     while Folder(workspace).running() is not None:
         if time.monotonic() > end:

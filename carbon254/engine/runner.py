@@ -8,11 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from carbon254.errors import TransientError
+from carbon254.disk import disk_trouble
+from carbon254.errors import DiskTrouble, TransientError
 from carbon254.stores.log import Log
 from carbon254.telemetry import Metrics
 
@@ -34,12 +36,14 @@ class Runner:
         rest_s: Mapping[str, Callable[[], float]],
         trace: bool = False,
         beside: Collection[str] = (),
+        folder: Path = Path(),
     ) -> None:
         """`rest_s` tells how long a consumer rests after it carried something, so that its next step has more to carry
-        at once. `beside` names what a node does beside the flow, in its own time: nobody waits for it.
+        at once. `beside` names what a node does beside the flow, in its own time: nobody waits for it. `folder` is
+        told of where its disk refuses.
         """
         self._log, self._steps, self._metrics, self._rest_s = log, steps, metrics, rest_s
-        self._trace, self._beside = trace, beside
+        self._trace, self._beside, self._folder = trace, beside, folder
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._began: dict[str, float] = {}
@@ -87,10 +91,11 @@ class Runner:
                 self.trouble.pop(name, None)
             except Exception as error:
                 # A consumer must outlive a bad moment of a store: the trouble is shown by /ready and tried again.
-                told, self.trouble[name] = self.trouble.get(name), f"{type(error).__name__}: {error}"
+                found = disk_trouble(error, self._folder) or error
+                told, self.trouble[name] = self.trouble.get(name), f"{type(found).__name__}: {found}"
                 self._metrics.failures.labels(name).inc()
                 if told != self.trouble[name]:
-                    _say(journal, error)
+                    _say(journal, found)
                 self._stop.wait(_TROUBLE_S)
                 continue
             finally:
@@ -104,7 +109,7 @@ class Runner:
 
 def _say(journal: Any, error: Exception) -> None:
     """What is away is a line; what nobody foresaw comes with where it happened."""
-    if isinstance(error, TransientError):
+    if isinstance(error, TransientError | DiskTrouble):
         journal.warning("step waits; it will be tried again", reason=str(error))
     else:
         journal.error("step failed; it will be tried again", exc_info=error)

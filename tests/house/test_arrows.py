@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking", "disk"}
+GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking", "disk", "memory"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "faults": set(),
     "lasting": set(),
     "walking": set(),
+    "memory": set(),
     "disk": {"errors"},
     "mirror": {"errors", "disk", "walking", "workspace"},
     "model": GROUND,

@@ -72,6 +72,10 @@ class HotStore:
         """What was made since is on disk by its name when this returns."""
         self._handles.keep_names()
 
+    def give_back(self) -> None:
+        """Hand back what the embedded engine's allocator keeps; a server looks after itself."""
+        self._handles.give_back()
+
     def _changes(self, dataset: Dataset) -> list[str]:
         here = f"database = {_text(TABLES)} AND"
         columns = self._rows(f"SELECT name, type FROM system.columns WHERE {here} table = {_text(dataset.name)}")
