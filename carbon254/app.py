@@ -211,6 +211,12 @@ def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake 
     return Intake(pushed, inbox, log, clock.now)
 
 
+def _hand_back(hot: HotStore) -> None:
+    """Memory that nothing needs any more, back to the system."""
+    hot.give_back()
+    give_back()
+
+
 def lake_of(settings: Settings, workspace: Workspace) -> Lake:
     """The lake that the settings name: a folder of the workspace, or a REST catalog."""
     if not settings.lake_url:
@@ -292,7 +298,7 @@ def _rooms(
             timedelta(days=settings.log_retention_days),
             int(settings.disk_budget_gb * 1e9),
             open_history(hot) if settings.ledger_history else None,
-            lambda: (hot.give_back(), give_back())[-1],
+            lambda: _hand_back(hot),
         ),
         days=days,
         releaser=Releaser(log, hot, ledger, normaliser, days),

@@ -49,9 +49,9 @@ class Housekeeper:
         if self._clock.monotonic() < self._next_s:
             return 0
         self._next_s = self._clock.monotonic() + _EVERY_S
-        if self._rounds % _GIVE_BACK_ROUNDS == 1:
-            self._give_back()
         self._rounds += 1
+        if self._rounds % _GIVE_BACK_ROUNDS == 2:
+            self._give_back()
         now = self._clock.now()
         # Where rows were ever published, they stay until they all were.
         publishing = (PUBLISH,) if self._log.offsets(PUBLISH) else ()

@@ -22,6 +22,7 @@ Step = Callable[[], int]
 # What goes by the clock (housekeeping, verdicts) looks up so often; what goes by the log is woken by it.
 _IDLE_S = 5.0
 _TROUBLE_S = 2.0
+_VISITED_S = 5.0
 _LONG_S = 120.0
 
 
@@ -101,10 +102,19 @@ class Runner:
             finally:
                 self._began.pop(name, None)
             if carried:
-                rest_s = self._rest_s.get(name)
-                self._stop.wait(rest_s() if rest_s else 0.0)
+                self._rest(name)
             else:
                 self._log.wait(_IDLE_S, news)
+
+    def _rest(self, name: str) -> None:
+        """Let more gather before the next step; not for long while somebody beside us waits for what he brought."""
+        rest_s = self._rest_s.get(name)
+        seconds, began = rest_s() if rest_s else 0.0, time.monotonic()
+        while not self._stop.is_set():
+            most = min(seconds, _VISITED_S) if self._log.visited() else seconds
+            if (left := began + most - time.monotonic()) <= 0:
+                return
+            self._stop.wait(min(left, 1.0))
 
 
 def _say(journal: Any, error: Exception) -> None:

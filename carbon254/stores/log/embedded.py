@@ -43,6 +43,7 @@ CREATE INDEX IF NOT EXISTS state_again ON state (value);
 """
 # How often another process's commits are looked out for.
 _LOOK_S = 0.25
+_VISIT_S = 600.0
 _RECORD = "offset, topic, key, headers, body, crc, appended_s"
 
 
@@ -56,7 +57,7 @@ class EmbeddedLog:
         self._lock = threading.RLock()
         self._news, self._told = threading.Condition(), 0
         self._watcher: threading.Thread | None = None
-        self._closed = threading.Event()
+        self._closed, self._visited_s = threading.Event(), -_VISIT_S
         self._readers = Readers(path)
         self._writer = connect(path, _SCHEMA + LETTERS)
 
@@ -213,6 +214,10 @@ class EmbeddedLog:
             self._told += 1
             self._news.notify_all()
 
+    def visited(self) -> bool:
+        """Whether another process has written here lately: a command beside us, which waits for what it brought."""
+        return time.monotonic() < self._visited_s + _VISIT_S
+
     def _watch(self) -> None:
         """Look out for other processes' commits, from the first time that somebody waits."""
         if self._watcher is None and not self._closed.is_set():
@@ -228,6 +233,7 @@ class EmbeddedLog:
                     return
                 version = _scalar(self._writer, "PRAGMA data_version", ())
             if before is not None and version != before:
+                self._visited_s = time.monotonic()
                 self.wake()
             before = version
 

@@ -189,6 +189,10 @@ class KafkaLog:
         """Return when any process has appended something, or after `timeout_s`; soon, where offsets may have moved."""
         self._tail.wait(timeout_s if beyond is None else min(timeout_s, _LOOK_S))
 
+    def visited(self) -> bool:
+        """Others write to a cluster at any time."""
+        return True
+
     def wake(self) -> None:
         """Whoever waits looks again soon."""
 
