@@ -39,6 +39,7 @@ from carbon254.ingest.intake import PATTERN, Intake, began
 from carbon254.memory import give_back
 from carbon254.mirror import is_mirror
 from carbon254.model import Stream
+from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import Cache, open_cache
@@ -120,7 +121,16 @@ class Node:
         known = sources()
         streams = {topic: source.stream for topic, source in known.items()}
         codes = {topic: one.code for topic, one in known.items()}
-        return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall)
+        return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall, self.emulated)
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the data are emulated."""
+        return bool(self.settings.emulator_url) or self.workspace.emulated() is True
+
+    def names(self) -> Vocabulary:
+        """What there is to ask for here."""
+        return Vocabulary(streams(), self.hot.fetch, self.reference)
 
     def catch_up(self) -> None:
         """Carry what is pending, before something is asked; in a mirror of a workspace nothing is carried."""

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
         validation_alias=_also("trace_enabled", "DATA_PROC_TRACE_ENABLED"),
         description="Log how long each consumer's step took",
     )
+    strict: bool = Field(
+        False,
+        description="Refuse answers that mix market runs; without it they are warned of until a later release",
+    )
     host: str = Field("127.0.0.1", description="Address the node listens on; only loopback needs no key")
     port: int = Field(8254, description="Port the node listens on; 0 takes a free one")
     hot_url: str = Field(

@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything one node keeps, and who owns it now.
 
-    workspace.json   format version
+    workspace.json   format version, and whether the data are emulated
     node.json        the running node, while there is one
     raw/ log.db ledger.db reference.db hot/ lake/ budget.db
 
@@ -22,6 +22,7 @@ from carbon254.lasting import make_folder, sync_folder
 from carbon254.walking import files_below
 
 FORMAT = 1
+DEFAULT, DEMO = Path("workspace"), Path("demo-workspace")
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,24 @@ class Workspace:
         if not there:
             if trouble := folder_trouble(self.root):
                 raise trouble
-            raise NoWorkspace(f"there is no workspace at {self.root}; make one with: c254 demo --workspace {self.root}")
+            demo = f"; the demo's is {DEMO}" if (DEMO / "workspace.json").exists() else ""
+            raise NoWorkspace(
+                f"there is no workspace at {self.root}{demo}; make one with: c254 demo --workspace {self.root}"
+            )
         return self
+
+    def emulated(self) -> bool | None:
+        """Whether the data are emulated; None where that was never marked."""
+        try:
+            found = json.loads(self.path("workspace.json").read_text("utf-8")).get("emulated")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return found if isinstance(found, bool) else None
+
+    def mark(self, emulated: bool) -> None:
+        """Keep whether the data are emulated."""
+        if self.emulated() != emulated:
+            _write(self.path("workspace.json"), json.dumps({"format": FORMAT, "emulated": emulated}) + "\n")
 
     def claim(self) -> None:
         """Own the workspace. Raises WorkspaceError naming the owner where another process has it, DiskTrouble where
@@ -133,6 +150,13 @@ class Workspace:
     def size(self) -> int:
         """Bytes on disk."""
         return sum(facts.st_size for _, facts in files_below(self.root))
+
+
+def stored_default() -> Path:
+    """The workspace that is read where none is named: `workspace`, or the demo's where only that is there."""
+    if not (DEFAULT / "workspace.json").exists() and (DEMO / "workspace.json").exists():
+        return DEMO
+    return DEFAULT
 
 
 def _write(target: Path, text: str) -> None:

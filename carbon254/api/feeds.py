@@ -22,6 +22,7 @@ def overview(rooms: Rooms) -> dict[str, Any]:
     trouble = rooms.trouble()
     return {
         "now": day_text(rooms.clock.now()),
+        "emulated": rooms.emulated,
         "ready": not trouble,
         "reasons": trouble,
         "lag": rooms.lags(),

@@ -77,7 +77,8 @@ def query(url: str, statement: str) -> Rows | None:
     """A statement's answer; None where it holds more, or other types, than JSON can tell. Raises as `ask`."""
     found = ask(url, "/v1/sql", {"sql": statement})
     kinds = {column["name"]: column["type"] for column in found["columns"]}
-    if found["truncated"] or len(kinds) != len(found["columns"]):
+    # What a note says of the statement, and whether it is refused for it, is for the longer way to tell.
+    if found["truncated"] or found.get("note") or len(kinds) != len(found["columns"]):
         return None
     rows = found["rows"]
     for place, kind in enumerate(kinds.values()):

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import typer
-
 from carbon254.app import open_named_log
 from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.feeds import feeds
 from carbon254.model import dataset
+from carbon254.nearest import pick
 from carbon254.stores.ledger import (
     Completeness,
     Entry,
@@ -23,11 +22,12 @@ from carbon254.stores.ledger import (
     open_history,
     open_ledger,
 )
+from carbon254.stores.ledger.port import STATES
 from carbon254.stores.log import Log
 from carbon254.workspace import Workspace
 
 from .beside import CONSUMERS
-from .console import cell, out, settings_of, tell, to_read
+from .console import cell, market_day, out, settings_of, tell, to_read
 
 BACKENDS = ("sqlite", "postgres", "clickhouse")
 _LAST = 10
@@ -51,8 +51,7 @@ def books(workspace: Path, backend: str = "") -> Iterator[tuple[LedgerStore, Log
 @contextmanager
 def _ledger(folder: Workspace, backend: str) -> Iterator[LedgerStore]:
     settings = settings_of(folder.root)
-    if backend and backend not in BACKENDS:
-        raise typer.BadParameter(f"--backend is {', '.join(BACKENDS)}")
+    backend = pick("backend", backend, BACKENDS) if backend else ""
     if backend == "clickhouse":
         from carbon254.stores.hot import open_hot
 
@@ -78,6 +77,8 @@ def entries(
     workspace: Path, feed: str, partition: str, state: str, limit: int, backend: str = "", as_json: bool = False
 ) -> None:
     """Rows of the ledger."""
+    partition = market_day(partition).isoformat() if partition else ""
+    state = pick("state", state, STATES) if state else ""
     with books(workspace, backend) as (ledger, _):
         found = ledger.entries(feed or None, partition or None, state or None, limit)
     rows = [
@@ -137,6 +138,7 @@ def complete(ledger: LedgerStore, entry: Entry, at: datetime) -> Completeness | 
 
 def newest(workspace: Path, feed: str, partition: str, backend: str = "", as_json: bool = False) -> None:
     """The watermark of a feed or one of its partitions."""
+    partition = market_day(partition).isoformat() if partition else ""
     with books(workspace, backend) as (ledger, _):
         mark = ledger.watermark(feed, partition or None)
     if mark is None:
@@ -150,6 +152,7 @@ def newest(workspace: Path, feed: str, partition: str, backend: str = "", as_jso
 
 def trail(workspace: Path, feed: str, partition: str, limit: int, backend: str = "", as_json: bool = False) -> None:
     """Changes of state of one partition, and acts; newest first."""
+    partition = market_day(partition).isoformat() if partition else ""
     with books(workspace, backend) as (ledger, _):
         acts = ledger.trail(feed, partition or None, limit)
         changes = ledger.history(feed, partition) if partition else []

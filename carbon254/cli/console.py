@@ -20,19 +20,23 @@ from carbon254.errors import (
     AmbiguousPlace,
     BadLabel,
     Carbon254Error,
+    EmulatedData,
     NoWorkspace,
     SettingsError,
+    SeveralRuns,
     UnitError,
-    UnknownPlace,
+    UnknownName,
     UnknownProduct,
+    WrongSpan,
 )
+from carbon254.nearest import pick
+from carbon254.workspace import DEFAULT, DEMO, stored_default
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from carbon254.settings import Settings
 
-_CANNOT_BE = (BadLabel, UnitError, UnknownProduct, UnknownPlace, AmbiguousPlace, SettingsError, NoWorkspace)
 _WIDE = 200
 
 
@@ -58,26 +62,30 @@ out, err = _Late(stderr=False), _Late(stderr=True)
 # Bytes of a payload may hold what a terminal would obey; tabs and line breaks may stay.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
 
-DEFAULT_WORKSPACE = Path("workspace")
 # The workspace of the command that runs, so that what its disk refuses is told with its name.
 _asked: dict[str, Path] = {}
 
 
-def _ask_of(workspace: Path) -> Path:
+def _named(workspace: Path) -> Path:
     _asked["workspace"] = workspace
     return workspace
 
 
-Workspace = Annotated[
-    Path,
-    typer.Option(
-        "--workspace",
-        "-w",
-        envvar="C254_WORKSPACE",
-        callback=_ask_of,
-        help="Folder that holds everything the node keeps.",
-    ),
-]
+def _stored(context: typer.Context, workspace: Path) -> Path:
+    """Where none is named and only the demo has run, its workspace, which is said."""
+    source = context.get_parameter_source("workspace")
+    if source is None or source.name != "DEFAULT" or workspace != DEFAULT:
+        return _named(workspace)
+    found = stored_default()
+    if found != workspace:
+        say(f"{found}: emulated data of the demo, for there is no {workspace} yet")
+    return _named(found)
+
+
+_HELP = "Folder that holds everything the node keeps."
+# The one that a command brings something into; a command that reads falls back on the demo's.
+NewWorkspace = Annotated[Path, typer.Option("--workspace", "-w", envvar="C254_WORKSPACE", help=_HELP, callback=_named)]
+Workspace = Annotated[Path, typer.Option("--workspace", "-w", envvar="C254_WORKSPACE", help=_HELP, callback=_stored)]
 Zone = Annotated[
     str, typer.Option("--tz", help="Tell times in this IANA zone, or `market` for the market's own clock.")
 ]
@@ -85,6 +93,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing el
 EmulatorUrl = Annotated[
     str, typer.Option("--emulator-url", envvar="C254_EMULATOR_URL", help="Fetch from this emulator instead.")
 ]
+DEFAULT_WORKSPACE, DEMO_WORKSPACE = DEFAULT, DEMO
+
+
+_WRONG_QUESTIONS = (
+    AmbiguousPlace,
+    BadLabel,
+    EmulatedData,
+    NoWorkspace,
+    SettingsError,
+    SeveralRuns,
+    UnitError,
+    UnknownName,
+    UnknownProduct,
+    WrongSpan,
+)
+FORMS = ("csv", "json", "arrow")
 
 
 class House(TyperGroup):
@@ -93,7 +117,7 @@ class House(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except _CANNOT_BE as error:
+        except _WRONG_QUESTIONS as error:
             # What was asked cannot be; a program that calls us tells it from what went wrong on the way.
             fail(str(error), 2)
         except BrokenPipeError:
@@ -225,14 +249,28 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str, zone: str) -> datetime:
-    """An instant from ISO 8601, a date (its midnight in `zone`), or `now`. Raises BadParameter with an example."""
-    if text == "now":
-        return datetime.now(UTC)
+    """An instant from ISO 8601, a date (its start in `zone`), or `now`. Raises BadParameter for what is none, and for a
+    time that the zone's clock skips or shows twice."""
+    from carbon254.calendars import moment_of
+
+    zone_of(zone)
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write 2025-07-01, 2025-07-01T14:00Z or now") from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+        return moment_of(text, zone, datetime.now(UTC))
+    except BadLabel as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def form_of(name: str, *also: str) -> str:
+    """A format that answers are printed in. Raises UnknownName."""
+    return pick("format", name, (*also, *FORMS))
+
+
+def market_days(first: str, last: str) -> tuple[str, str]:
+    """First and last market day, both included, as ISO text; either may be left out. Raises WrongSpan."""
+    low, high = (market_day(text).isoformat() if text else "" for text in (first, last))
+    if low and high and high < low:
+        raise WrongSpan(f"--to {high} is before --from {low}")
+    return low, high
 
 
 def market_day(text: str) -> date:
@@ -245,14 +283,14 @@ def market_day(text: str) -> date:
 
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its IANA name. Raises BadParameter."""
-    if name == "UTC":
-        return ZoneInfo(name)
-    from carbon254.calendars import zone
+    if name.upper() == "UTC":
+        return ZoneInfo("UTC")
+    from carbon254.calendars.zones import zone, zone_name
 
     try:
-        return zone(name)
-    except BadLabel:
-        raise typer.BadParameter(f"{name!r} is not a time zone; write one like America/Chicago or UTC") from None
+        return zone(zone_name(name))
+    except BadLabel as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

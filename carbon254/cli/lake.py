@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carbon254.errors import SettingsError
+from carbon254.nearest import pick
 
 from .console import (
     DEFAULT_WORKSPACE,
@@ -222,13 +223,10 @@ def _lake_and_log(workspace: Path) -> Iterator[tuple[Lake, Log]]:
 
 
 def _names(given: list[str] | None) -> list[str]:
-    """The datasets asked for. Raises SettingsError naming those there are."""
+    """The datasets asked for, all where none is. Raises UnknownName with the nearest ones."""
     from carbon254.model import catalogue
 
-    for name in given or ():
-        if name not in catalogue():
-            raise SettingsError(f"no dataset {name!r}; there are: {', '.join(catalogue())}")
-    return list(given or catalogue())
+    return [pick("dataset", name, catalogue()) for name in given] if given else list(catalogue())
 
 
 def _age(text: str) -> timedelta:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, err, fail, out, plain, show
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace, Workspace, err, fail, out, plain, show
 
 if TYPE_CHECKING:
     from carbon254.workspace import Running
     from carbon254.workspace import Workspace as Folder
 
 _LOG = "node.log"
+_CONSUMERS = ("normalise", "project", "bars", "lake")
 _STALLED_S, _LONGEST_S = 60.0, 900.0
 _LAST = 12
 _STOP_TIMEOUT_S = 60.0
@@ -29,7 +30,7 @@ Port = Annotated[
 
 
 def up(
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEFAULT_WORKSPACE,
     port: Port = None,
     emulator_url: EmulatorUrl = "",
     feed: Annotated[list[str] | None, typer.Option(help="Poll only these feeds; all that can be reached else.")] = None,
@@ -43,6 +44,11 @@ def up(
 
     Example: `c254 up --workspace workspace --feed iso.rt.lmp.nyiso`
     """
+    from carbon254.feeds import feed as find
+    from carbon254.nearest import pick
+
+    feed = [find(topic).topic for topic in feed or ()]
+    only = [pick("consumer", name, _CONSUMERS) for name in only or ()]
     if detach:
         return _background(workspace)
     from carbon254.app import SHARES, base_urls, open_node
@@ -50,6 +56,7 @@ def up(
     from carbon254.telemetry import configure_logging
 
     from .console import secrets, settings_of
+    from .origin import keep_apart
     from .ports import listener
     from .serving import Served, carry, is_up
 
@@ -58,8 +65,10 @@ def up(
     listening = listener(settings.host, settings.port, explicit=bool(port))
     shares = {name: prefixes for name, prefixes in SHARES.items() if not only or name in only}
     with open_node(settings, secrets(), shares=shares) as node:
-        served = Served(node, listening, carries=only or ())
         topics = (feed or reachable(secrets(), base_urls(settings))) if poll and not only else []
+        if topics:
+            keep_apart(node.workspace, node.log, node.raw, settings)
+        served = Served(node, listening, carries=only or ())
         poller = Poller(node.pipeline, node.clock, topics)
         carry(node, served, poller, lambda: is_up("carbon254", served.url), only or ())
     return None

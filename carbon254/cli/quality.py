@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ from .console import (
     fail,
     group,
     market_day,
+    market_days,
     moment,
     out,
     progress,
@@ -199,8 +200,8 @@ def _judge(bench: Bench, entries: dict[str, list[Any]], names: list[str], first:
     from carbon254.feeds import feed as feed_named
     from carbon254.feeds import feeds
 
-    lowest = market_day(first).isoformat() if first else ""
-    highest = market_day(last).isoformat() if last else "9999-12-31"
+    lowest, last = market_days(first, last)
+    highest = last or date.max.isoformat()
     chosen = [feed_named(name) for name in names] or [feeds()[name] for name in sorted(entries) if name in feeds()]
     found = []
     with progress("feeds", len(chosen)) as advance:

@@ -43,6 +43,9 @@ class Served:
             ready=node.runner.told,
             notary=node.notary(),
             asks=node.asks(carries or node.pipeline.steps(), reading),
+            reference=node.reference,
+            strict=node.settings.strict,
+            emulated=node.emulated,
         )
         app = create_app(self._rooms) if reading else create_service(self._rooms)
         if reading:

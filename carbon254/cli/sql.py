@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, Workspace, Zone, say, show, zone_of
+from carbon254.errors import RunsMixed
 
-_FORMATS = ("table", "csv", "json", "arrow")
+from .console import DEFAULT_WORKSPACE, Workspace, Zone, form_of, say, show, zone_of
 
 
 def sql(
@@ -29,12 +30,10 @@ def sql(
 
     Example: `c254 sql "SELECT market, count() FROM interval_prices GROUP BY market"`
     """
-    if tz == "market":
+    if tz.lower() == "market":
         raise typer.BadParameter("a statement may span markets; name a zone, like America/Chicago")
-    zone_of(tz)
+    tz, form = zone_of(tz).key, form_of(form, "table")
     statement = query or (file.read_text("utf-8") if file else sys.stdin.read())
-    if form not in _FORMATS:
-        raise typer.BadParameter("--format is table, csv, json or arrow")
     if not statement.strip():
         raise typer.BadParameter("there is no statement; write it behind the command, or name a file with --file")
     from .asking import node_of
@@ -44,7 +43,9 @@ def sql(
         return
     import carbon254
 
-    with carbon254.open(workspace) as reader:
+    with carbon254.open(workspace) as reader, warnings.catch_warnings():
+        # What is warned of stands in the note, which is printed.
+        warnings.simplefilter("ignore", RunsMixed)
         answer = reader.sql(statement, receipt=receipt is not None)
     if receipt is not None and answer.receipt is not None:
         receipt.write_text(answer.receipt.to_json(), "utf-8")
@@ -62,6 +63,8 @@ def sql(
         printer = Printer(form)
         printer.write(found, tz)
         printer.close()
+    if answer.note:
+        say(answer.note)
 
 
 def _asked(url: str, statement: str, form: str, tz: str) -> bool:

@@ -33,6 +33,7 @@ export function start(changed) {
 function take(overview) {
   const more = last && last.open_letters !== overview.open_letters;
   last = overview;
+  byId("emulated").hidden = !overview.emulated;
   clock.skewMs = Date.parse(overview.now) - Date.now();
   for (const feed of overview.feeds) {
     clock.zones.set(`${feed.market} ${feed.market_run}`, feed.clock);
