@@ -36,6 +36,7 @@ _WORDS: tuple[tuple[re.Pattern[str], type[DiskTrouble]], ...] = (
     ),
     (re.compile(r"Input/output error|disk I/O error|Structure needs cleaning|errno:? ?5\b", re.I), DiskFailing),
 )
+_OF_THE_SYSTEM = re.compile(r"NOT_ENOUGH_SPACE|ErrnoException|filesystem error|Poco::|std::exception")
 _ENGINES = ("apsw", "sqlite3", "sqlalchemy", "clickhouse_connect", "chdb", "pyiceberg", "pyarrow")
 _DATABASE = {"FullError": DiskFull, "ReadOnlyError": DiskRefused, "CantOpenError": DiskRefused, "IOError": DiskFailing}
 
@@ -129,7 +130,11 @@ def _kind(error: BaseException) -> type[DiskTrouble] | None:
     if room == "apsw" and type(error).__name__ in _DATABASE:
         return _DATABASE[type(error).__name__]
     if room in _ENGINES or isinstance(error, OSError | RuntimeError):
-        return next((kind for words, kind in _WORDS if words.search(str(error))), None)
+        text = str(error)
+        # ClickHouse repeats what was asked, and that may hold any words: only its errors of the system count.
+        if "DB::" in text and not _OF_THE_SYSTEM.search(text):
+            return None
+        return next((kind for words, kind in _WORDS if words.search(text)), None)
     return None
 
 

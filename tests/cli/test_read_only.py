@@ -219,3 +219,32 @@ def test_python_gets_the_same_errors(sealed: Path, tmp_path: Path) -> None:
         disk.fill()
         with pytest.raises(DiskFull, match="no space left"):
             open_node(Settings(workspace=tmp_path / "disk" / "ws"), {})
+
+
+def test_a_node_on_a_full_disk_answers_so_over_http(tmp_path: Path) -> None:
+    import httpx2 as httpx
+
+    from carbon254.app import open_node
+    from carbon254.cli.ports import listener
+    from carbon254.cli.serving import Served
+    from carbon254.settings import Settings
+
+    tick = {
+        "instrument": "NG",
+        "time": "2025-07-01T12:00:00Z",
+        "price": 3.25,
+        "quantity": 2,
+        "source": "d",
+        "sequence": 1,
+    }
+    with small_disk(tmp_path / "disk", 64) as disk, open_node(Settings(workspace=tmp_path / "disk" / "ws"), {}) as node:
+        served = Served(node, listener("127.0.0.1", 0, explicit=True))
+        served.start()
+        disk.fill()
+        with httpx.Client(base_url=served.url, trust_env=False, timeout=60) as client:
+            refused = client.post("/v1/ingest/market.ticks", json=[tick])
+            assert refused.status_code == 507, refused.text
+            assert "no space left" in refused.json()["detail"]
+            disk.free()
+            assert client.post("/v1/ingest/market.ticks", json=[tick]).status_code == 202
+        served.stop()
