@@ -283,8 +283,6 @@ def market_day(text: str) -> date:
 
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its IANA name. Raises BadParameter."""
-    if name.upper() == "UTC":
-        return ZoneInfo("UTC")
     from carbon254.calendars.zones import zone, zone_name
 
     try:
