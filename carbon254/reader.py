@@ -16,12 +16,14 @@ import pyarrow as pa
 from carbon254.api.compared import misspelt
 from carbon254.api.folding import folded
 from carbon254.api.notary import Verdict
-from carbon254.errors import QueryRefused, UnknownName, WorkspaceError
+from carbon254.disk import told_of
+from carbon254.errors import QueryRefused, UnknownName
+from carbon254.mirror import readable
 from carbon254.model import Stream
 from carbon254.names import Asked
 from carbon254.proof.receipt import Receipt, receipt_of
 from carbon254.vintages import Result, Vintages
-from carbon254.workspace import DEMO, Workspace, stored_default
+from carbon254.workspace import Workspace, stored_default
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -159,19 +161,17 @@ class LocalEngine:
 
 
 def open_reader(workspace: str | Path | None) -> Reader:
-    """A reader of `workspace`; where none is named, of `workspace`, else of the demo's.
+    """A reader of `workspace`, also of one that may only be read; where none is named, of `workspace`, else of the
+    demo's.
 
-    Raises WorkspaceError where there is none.
+    Raises NoWorkspace where there is none, DiskTrouble where the disk refuses.
     """
-    folder = Workspace(Path(workspace) if workspace is not None else stored_default())
-    if not folder.path("workspace.json").exists():
-        demo = f"; the demo's is {DEMO}" if (DEMO / "workspace.json").exists() else ""
-        named = f" --workspace {workspace}" if workspace else ""
-        raise WorkspaceError(f"there is no workspace at {folder.root}{demo}; make one with: c254 demo{named}")
+    folder = Workspace(Path(workspace) if workspace is not None else stored_default()).existing()
     running = folder.running()
     if running:
         return Reader(RemoteEngine(running.url))
     from carbon254.app import open_node
     from carbon254.settings import load_settings
 
-    return Reader(LocalEngine(open_node(load_settings(workspace=folder.root), secrets={})))
+    with told_of(folder.root):
+        return Reader(LocalEngine(open_node(load_settings(workspace=readable(folder.root)), secrets={})))

@@ -17,7 +17,6 @@ from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     Workspace,
-    existing,
     fail,
     group,
     market_day,
@@ -28,6 +27,7 @@ from .console import (
     say,
     settings_of,
     show,
+    to_read,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -222,7 +222,8 @@ def _bench(workspace: Path, at: str, again: bool) -> Iterator[tuple[Bench, dict[
     from .books import books
     from .judging import Bench
 
-    folder = Folder(existing(workspace))
+    workspace = to_read(workspace)
+    folder = Folder(workspace)
     entries: dict[str, list[Any]] = {}
     with books(workspace) as (ledger, _):
         for entry in ledger.entries(limit=1_000_000):

@@ -13,7 +13,7 @@ import httpx2 as httpx
 import pytest
 from shell import RT, c254, clean, spp_file, typed
 
-from carbon254.cli.serving import listener
+from carbon254.cli.ports import listener
 from carbon254.workspace import Workspace
 
 TICK = {
