@@ -33,8 +33,11 @@ class Runner:
         pause_s: Mapping[str, float],
         trace: bool = False,
         beside: Collection[str] = (),
+        at_rest: Mapping[str, Step] | None = None,
     ) -> None:
-        """`beside` names what a node does beside the flow, in its own time: nobody waits for it."""
+        """`beside` names what a node does beside the flow, in its own time: nobody waits for it. `at_rest` are the
+        steps of consumers that bide their time while a node runs, and do not when everything is to be carried."""
+        self._at_rest = at_rest or {}
         self._log, self._steps, self._metrics, self._pause_s = log, steps, metrics, pause_s
         self._trace, self._beside = trace, beside
         self._stop = threading.Event()
@@ -50,7 +53,8 @@ class Runner:
 
     def drain(self) -> None:
         """Step each consumer of the flow, in its order, until it has nothing left. Raises what a consumer raises."""
-        for step in (step for name, step in self._steps.items() if name not in self._beside):
+        steps = {**self._steps, **{name: step for name, step in self._at_rest.items() if name in self._steps}}
+        for step in (step for name, step in steps.items() if name not in self._beside):
             while step():
                 pass
 
