@@ -286,7 +286,13 @@ def _rooms(
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
-    days = DayJudge(hot, ledger, quality, known, clock)
+    verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
+    opened.callback(verdicts.close)
+
+    def carried(topic: str) -> bool:
+        return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
+
+    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
     inbox = Inbox(raw, log, metrics)
     pipeline = Pipeline(
         log=log,
@@ -321,6 +327,7 @@ def _rooms(
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
     rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _BARS_REST_S}
-    runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, workspace.root)
+    at_rest = {"audit": days.settle}
+    runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

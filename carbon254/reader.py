@@ -132,7 +132,8 @@ class RemoteEngine:
         if answer.status_code != httpx.codes.OK:
             raise QueryRefused(answer.json().get("detail", answer.text))
         found = answer.json()
-        return Verdict(found["equal"], tuple(found["differs"]), tuple(found["notes"]), found["rows"])
+        differs, notes = tuple(found["differs"]), tuple(found["notes"])
+        return Verdict(found["equal"], differs, notes, found["rows"], found.get("payloads", 0))
 
     def close(self) -> None:
         self._client.close()

@@ -32,6 +32,10 @@ class Normaliser:
     ) -> None:
         self._log, self._raw, self._sources, self._metrics, self._places = log, raw, sources, metrics, places
 
+    def reading(self, raw: RawArchive) -> Normaliser:
+        """The same, with payloads of another archive."""
+        return Normaliser(self._log, raw, self._sources, self._metrics, self._places)
+
     def step(self, limit: int = 16) -> int:
         """Carry up to `limit` payloads; returns how many there were."""
         records = self._log.read(CONSUMER, "raw.", limit)

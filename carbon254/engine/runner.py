@@ -37,14 +37,17 @@ class Runner:
         rest_s: Mapping[str, Callable[[], float]],
         trace: bool = False,
         beside: Collection[str] = (),
+        at_rest: Mapping[str, Step] | None = None,
         folder: Path = Path(),
     ) -> None:
         """`rest_s` tells how long a consumer rests after it carried something, so that its next step has more to carry
-        at once. `beside` names what a node does beside the flow, in its own time: nobody waits for it. `folder` is
-        told of where its disk refuses.
+        at once. `beside` names what a node does beside the flow, in its own time: nobody waits for it. `at_rest` are
+        the steps of consumers that bide their time while a node runs, and do not when everything is to be carried.
+        `folder` is told of where its disk refuses.
         """
         self._log, self._steps, self._metrics, self._rest_s = log, steps, metrics, rest_s
         self._trace, self._beside, self._folder = trace, beside, folder
+        self._at_rest = at_rest or {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._began: dict[str, float] = {}
@@ -58,7 +61,8 @@ class Runner:
 
     def drain(self) -> None:
         """Step each consumer of the flow, in its order, until it has nothing left. Raises what a consumer raises."""
-        for step in (step for name, step in self._steps.items() if name not in self._beside):
+        steps = {**self._steps, **{name: step for name, step in self._at_rest.items() if name in self._steps}}
+        for step in (step for name, step in steps.items() if name not in self._beside):
             while step():
                 pass
 
