@@ -127,10 +127,12 @@ def _short(letter: dict[str, Any], name: str) -> Any:
 
 def _topic(feed: str) -> str | None:
     """The topic of a feed's letters, or of rejected lists of places. Raises UnknownFeed."""
+    if not feed:
+        return None
     from carbon254.feeds import feeds
     from carbon254.names import sender
 
-    return f"dlq.{sender(feed, feeds())}" if feed else None
+    return f"dlq.{sender(feed, feeds())}"
 
 
 def _letter(log: Log, number: int) -> Letter:

@@ -20,7 +20,7 @@ _INTERVAL = timedelta(minutes=5)
 _STEP_S = 3
 _TICKS_A_SECOND = 5
 # While nobody looks at the page, its ticks come in fewer, larger messages.
-_UNSEEN_S = 10
+_UNSEEN_S = 30
 
 
 class Stream:
@@ -65,7 +65,7 @@ class Stream:
                 structlog.get_logger().warning("fetch failed", feed=topic, error=str(error))
 
     def _tick(self) -> None:
-        """A second's wait, and the ticks since they were told last: every second while somebody looks."""
+        """A second's wait, and the ticks since they were told last: every second while somebody looks, else every half minute."""
         self._stop.wait(1.0)
         now = datetime.now(UTC)
         seconds = min(_UNSEEN_S, int((now - self._told).total_seconds()))
