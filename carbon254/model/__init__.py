@@ -2,7 +2,7 @@
 
 from .dataset import Column, Dataset, catalogue, dataset
 from .flags import Flag, describe_flags
-from .source import Access, Provider, Publication, Stream
+from .source import Access, Provider, Publication, Stream, by_run
 
 __all__ = [
     "Access",
@@ -12,6 +12,7 @@ __all__ = [
     "Provider",
     "Publication",
     "Stream",
+    "by_run",
     "catalogue",
     "dataset",
     "describe_flags",
