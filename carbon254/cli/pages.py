@@ -149,11 +149,12 @@ def feeds_page() -> str:
         "## Where the order of rows says something",
         "",
         f"In the repeated autumn hour of {ordered}:",
-        "day files of these feeds print no mark, and the second pass opens where a place's stamps step back. Keep their",
-        "rows in the file's order: shuffled rows of that hour cannot be told apart, and rows cut from those before them",
-        "are read as the first pass and flagged `ambiguous_time`. Reports of the same provider that name the clock",
-        "beside the stamp go by that name. Feeds with a mark use order only where two rows carry the same mark or none,",
-        "and flag both rows. Everywhere else rows may come in any order, on pages of any size, and give the same table.",
+        "day files of these feeds print no mark, and the second pass opens where a place's stamps step back. Keep",
+        "their rows in the file's order: shuffled rows of that hour cannot be told apart, and rows cut from those",
+        "before them are read as the first pass and flagged `ambiguous_time`. Reports of the same provider that name",
+        "the clock beside the stamp go by that name. Feeds with a mark use order only where two rows carry the same",
+        "mark or none, and flag both rows. Everywhere else rows may come in any order, on pages of any size, and give",
+        "the same table.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -2,18 +2,20 @@
 
 Rows of one batch may be of several market runs. From when they were known to the record they go out in, each run is
 carried by itself, with its own traits: a record of `rows.<topic>` holds rows of one run.
+
+All rows of a payload are one statement, and the gate judges it whole: how a parser cuts it decides nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import polars as pl
 
-from carbon254.calendars import day_of, market_day_span
+from carbon254.calendars import day_of, market_day_of, market_day_span
 from carbon254.model import Flag, Stream
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
@@ -29,6 +31,8 @@ from .seen import SeenStore
 from .source import ParsedRows, Source
 
 _PARTIAL = 0.5
+# Rows of one record of `rows.<topic>`.
+_RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
@@ -36,10 +40,11 @@ Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
 
 @dataclass
 class _Run:
-    """What one market run of the payload has come to: rows that went out, and whether some were held."""
+    """What one market run of the payload has come to: rows to be judged, how many went out, whether some were held."""
 
     stream: Stream
     seen: SeenStore | None
+    frames: list[pl.DataFrame] = field(default_factory=list)
     rows: int = 0
     parted: bool = False
 
@@ -60,7 +65,7 @@ class Work:
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen_of = source, record, outcome, seen_of
         self._places, self._releases = places, releases
-        self._batches = 0
+        self._batches, self._taken = 0, 0
         self._runs: dict[str, _Run] = {}
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
@@ -83,7 +88,8 @@ class Work:
             self._emit(done.frame)
 
     def finish(self) -> None:
-        """After the last batch: withdraw what a complete payload no longer lists; remember what it listed."""
+        """After the last batch: judge the statement; withdraw what a complete payload no longer lists."""
+        self.judge()
         for run in self._runs.values():
             if run.seen is not None and run.stream.complete and not self._outcome.letters:
                 self._withdraw(run, run.seen.seen)
@@ -108,7 +114,8 @@ class Work:
 
     def _emit(self, frame: pl.DataFrame) -> None:
         if self._seen_of is None:
-            self._store(self._plain_arrival(frame), self._run(self._source.stream.market_run))
+            run = self._run(self._source.stream.market_run)
+            run.frames.append(enrich(self._plain_arrival(frame), run.stream, self._places))
             return
         runs = frame["market_run"].cast(pl.String).unique(maintain_order=True).to_list()
         for name in runs:
@@ -116,7 +123,23 @@ class Work:
             assert run.seen is not None
             mine = arrivals.known(mine, run.stream, self._arrival, run.seen.load(mine))
             run.seen.remember(mine, self._arrival)
-            self._store(mine, run)
+            run.frames.append(enrich(mine, run.stream, self._places))
+
+    def judge(self) -> None:
+        """Part what was taken, run by run: rows go out or stay. What a refusal cut short is judged as far as it came."""
+        for run in self._runs.values():
+            if not run.frames:
+                continue
+            frame = run.frames[0] if len(run.frames) == 1 else pl.concat(run.frames, how="diagonal_relaxed")
+            run.frames = []
+            gate = self._source.gate_of(run.stream)
+            split = self._judged(frame, gate, run) if gate else Split(frame, None)
+            run.parted = split.held is not None
+            for rows in split.good.iter_slices(_RECORD_ROWS):
+                if rows.height:
+                    self._publish(rows, run)
+            if split.held is not None:
+                self._hold(split.held, run)
 
     def _run(self, name: str) -> _Run:
         if name not in self._runs:
@@ -124,26 +147,18 @@ class Work:
             self._runs[name] = _Run(stream, self._seen_of(stream) if self._seen_of else None)
         return self._runs[name]
 
-    def _store(self, frame: pl.DataFrame, run: _Run) -> None:
-        frame = enrich(frame, run.stream, self._places)
-        gate = self._source.gate_of(run.stream)
-        split = self._judged(frame, gate, run) if gate else None
-        if split is None or split.held is None:
-            self._publish(frame, run)
-            return
-        run.parted = True
-        if split.good.height:
-            self._publish(split.good, run)
-        self._hold(split.held, run)
-
     def _judged(self, frame: pl.DataFrame, gate: Gate, run: _Run) -> Split:
         """What the gate lets through; fingerprints of long batches are compared with other days' and remembered."""
         if run.seen is None or not gate.spans_blocks(frame):
             return gate.split(frame, self._arrival.received_at)
-        days = day_of(frame["interval_start"], run.stream.clock).unique().sort().to_list()
+        clock = run.stream.clock
+        days = day_of(frame["interval_start"], clock).unique().sort().to_list()
         split = gate.split(frame, self._arrival.received_at, run.seen.prints(days, self._record.offset))
-        if split.prints:
-            run.seen.remember_prints(days[0], self._record.offset, split.prints)
+        by_day: dict[date, list[int]] = {}
+        for start, one in split.prints:
+            by_day.setdefault(market_day_of(start, clock), []).append(one)
+        for day, some in by_day.items():
+            run.seen.remember_prints(day, self._record.offset, some)
         return split
 
     def _publish(self, frame: pl.DataFrame, run: _Run, released: str = "") -> None:
@@ -249,11 +264,16 @@ class Work:
             "region": self._source.stream.market,
             "product_tier": self._source.stream.product_tier,
         }
-        instant = pl.Datetime("us", "UTC")
+        instant, first = pl.Datetime("us", "UTC"), self._taken
+        self._taken += frame.height
+        place = [pl.int_range(first, self._taken, dtype=pl.UInt32).alias("position")] if "position" in names else []
         return frame.with_columns(
-            pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
-            for name, value in fixed.items()
-            if name in names and name not in frame.columns
+            *place,
+            *(
+                pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
+                for name, value in fixed.items()
+                if name in names and name not in frame.columns
+            ),
         )
 
     def _withdraw(self, run: _Run, seen: Seen) -> None:

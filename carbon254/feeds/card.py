@@ -26,6 +26,7 @@ publication = {anchor = "interval_end", delay = "PT5M"}   # anchor: interval_end
 slo = "PT60S"                        # freshness promised to readers, after publication
 span = "PT5M"                        # what one request covers
 complete = true
+rounding = 0.01                      # each number is rounded to it; or {step = 0.00001, most = 0.01}: see Rounding
 partitions = 1                       # on Kafka; more than one only where the order of payloads says nothing
 retention = "P7D"                    # how long a published topic keeps records; what the log needs is kept anyway
 
@@ -47,7 +48,7 @@ from datetime import timedelta
 from typing import Any
 
 from carbon254.errors import SettingsError
-from carbon254.model import Access, Provider, Publication, Stream
+from carbon254.model import Access, Provider, Publication, Rounding, Stream
 
 _DURATION = re.compile(r"^(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
 _REPEATS = ("utc", "offset", "mark", "row_order", "none")
@@ -114,4 +115,16 @@ def _typed(raw: Mapping[str, Any]) -> dict[str, Any]:
     if "publication" in raw:
         told = raw["publication"]
         found["publication"] = Publication(told["anchor"], duration(told["delay"]))
+    if "rounding" in raw:
+        found["rounding"] = _rounding(raw["rounding"], raw["topic"])
     return found
+
+
+def _rounding(raw: Any, topic: str) -> Rounding:
+    """A number, or a table of `step` and `most`."""
+    given = dict(raw) if isinstance(raw, Mapping) else {"step": raw}
+    step = given.pop("step", 0.0)
+    most = max(step, given.pop("most", step))
+    if given or step < 0 or (most and not step):
+        raise SettingsError(f"{topic}: rounding is a number like 0.01, or {{step = 0.00001, most = 0.01}}")
+    return Rounding(float(step), float(most))
