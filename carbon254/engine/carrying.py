@@ -126,7 +126,7 @@ class Work:
             run.frames.append(enrich(mine, run.stream, self._places))
 
     def judge(self) -> None:
-        """Part what was taken, run by run: rows go out or stay. What a refusal cut short is judged as far as it came."""
+        """Part what was taken, run by run: rows go out or stay. A refusal cuts it short, and what came is judged."""
         for run in self._runs.values():
             if not run.frames:
                 continue
