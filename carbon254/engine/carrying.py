@@ -79,6 +79,8 @@ class Work:
         """One parsed batch through normalise, known-at and enrich."""
         for line, reason, raw in rows.rejects.iter_rows():
             self.letter(line, reason, raw, "parse")
+        if rows.frame.is_empty():
+            return
         done = normalise(rows.frame, self._source.stream)
         if done.rejects.height:
             raws = rows.frame.join(done.rejects.select("line"), on="line", how="semi")

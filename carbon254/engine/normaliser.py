@@ -14,7 +14,6 @@ from carbon254.model import Stream
 from carbon254.stores.log import Log, Record
 from carbon254.stores.raw import RawArchive
 from carbon254.telemetry import Metrics
-from carbon254.wire.archive import unpack
 
 from .carrying import Work
 from .directories import Directories
@@ -72,9 +71,8 @@ class Normaliser:
         places = self._places.of(source.stream.market)
         work = Work(source, record, outcome, self._seen(source, outcome), places, self._released)
         try:
-            for name, content in unpack(record.headers["name"], self._raw.get(sha)):
-                for rows in source.parse(name, content):
-                    work.take(rows)
+            for rows in source.parse(record.headers["name"], self._raw.get(sha)):
+                work.take(rows)
             work.finish()
         except NothingYet as empty:
             outcome.refused = str(empty)
