@@ -68,10 +68,22 @@ def _card(stream: Stream) -> dict[str, Any]:
         "resolution_s": stream.resolution.total_seconds(),
         "delay_s": stream.publication.delay.total_seconds(),
         "slo_s": stream.slo.total_seconds(),
+        "runs": [_run(run) for run in stream.runs.values()],
         "provider": {"id": provider.id, "name": provider.name, "homepage": provider.homepage},
         "licence": provider.licence,
         "redistribution": provider.redistribution,
         "access": {"kind": provider.access.kind, "env": list(provider.access.env), "where": provider.access.where},
+    }
+
+
+def _run(run: Stream) -> dict[str, Any]:
+    """Another market run of the feed's payloads."""
+    return {
+        "market_run": run.market_run,
+        "title": run.title,
+        "resolution_s": run.resolution.total_seconds(),
+        "delay_s": run.publication.delay.total_seconds(),
+        "slo_s": run.slo.total_seconds(),
     }
 
 

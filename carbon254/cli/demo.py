@@ -82,7 +82,7 @@ def overview(node: Node, desk: Desk, results: list[Result], elapsed_s: float) ->
                 "parsed": result.rows,
                 "rejected": result.rejected,
                 "stored": stored.get(result.feed, 0),
-                "bars": bars.get((stream.market, stream.market_run), 0),
+                "bars": sum(bars.get((stream.market, run.market_run), 0) for run in stream.every_run),
                 "lag_unit": "records",
                 "lag": sum(node.log.lag(name, "rows.") for name in ("project", "bars", "lake")),
             }

@@ -36,9 +36,11 @@ function take(overview) {
   byId("emulated").hidden = !overview.emulated;
   clock.skewMs = Date.parse(overview.now) - Date.now();
   for (const feed of overview.feeds) {
-    clock.zones.set(`${feed.market} ${feed.market_run}`, feed.clock);
     clock.zones.set(feed.market, feed.clock);
-    resolutions.set(`${feed.market} ${feed.market_run}`, feed.resolution_s);
+    for (const run of [...feed.runs, feed]) {
+      clock.zones.set(`${feed.market} ${run.market_run}`, feed.clock);
+      resolutions.set(`${feed.market} ${run.market_run}`, run.resolution_s);
+    }
   }
   draw();
   if (more) letters();
