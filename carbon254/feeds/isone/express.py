@@ -27,7 +27,7 @@ import polars as pl
 from carbon254.calendars import Status, convention, read, wall_to_utc
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
-from carbon254.wire import csv
+from carbon254.wire import csv, names, stamps
 
 _HOUR = timedelta(hours=1)
 _LOOK = 65_536
@@ -52,7 +52,6 @@ _NAMES = {
     "marginallosscomponent": "loss",
 }
 _PRICES = ("lmp", "energy", "congestion", "loss")
-_TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def opened(head: bytes) -> Report | None:
         if kind is not None and kind[1] in b"Cc":
             comments += [cell for cell in csv.header(line)[1:] if cell]
         elif kind is not None and not columns:
-            columns = tuple(_NAMES.get(_bare(cell), f"_{place}") for place, cell in enumerate(csv.header(line)))
+            columns = tuple(_NAMES.get(names.fold(cell), f"_{place}") for place, cell in enumerate(csv.header(line)))
         position, lines = end + 1, lines + 1
     timed = "time" in columns or {"day", "hour"} <= set(columns)
     priced = {"location_id", "lmp"} <= set(columns)
@@ -158,10 +157,6 @@ def parts(data: bytes, name: str, report: Report, clock: str) -> Iterator[tuple[
     yield timed, block
 
 
-def _bare(cell: str) -> str:
-    return re.sub(r"[\s_]+", "", cell).lower()
-
-
 def _named(frame: pl.DataFrame) -> pl.DataFrame:
     """Names and types may be missing, where the id alone tells the place."""
     absent = [
@@ -175,7 +170,7 @@ def _named(frame: pl.DataFrame) -> pl.DataFrame:
 def _hours(frame: pl.DataFrame, clock: str) -> pl.DataFrame:
     hour = pl.col("hour").str.extract_groups(r"^(\d{1,2})(?::00)?\s*([A-Za-z*]?)$")
     labels = frame.select(
-        pl.coalesce(pl.col("day").str.to_date(form, strict=False) for form in ("%m/%d/%Y", "%Y-%m-%d")).alias("day"),
+        stamps.day(pl.col("day"), "mdy").alias("day"),
         hour.struct[0].cast(pl.Int64, strict=False).alias("hour"),
         hour.struct[1].alias("mark"),
     )
@@ -189,9 +184,8 @@ def _five_minutes(frame: pl.DataFrame, day: date | None, clock: str) -> pl.DataF
     if day is not None:
         bare = told.str.contains(r"^\d{1,2}:")
         told = pl.when(bare).then(pl.lit(f"{day:%Y-%m-%d} ") + told).otherwise(told)
-    stamp = pl.coalesce(told.str.to_datetime(form, time_unit="us", strict=False) for form in _TIMES)
     # Seconds are jitter of the publisher, as in the web services.
-    label = frame.select(stamp.dt.truncate("1m").alias("label"))["label"]
+    label = frame.select(stamps.wall(told, "mdy", ["%Y-%m-%d %H:%M:%S"]).dt.truncate("1m").alias("label"))["label"]
     instant, status = wall_to_utc(label, clock, place=frame["location_id"])
     unsure = pl.when(status == Status.TWICE).then(Flag.AMBIGUOUS_TIME.value).otherwise(0).cast(pl.UInt32)
     return frame.with_columns(instant.alias("interval_start"), unsure.alias("flags"))

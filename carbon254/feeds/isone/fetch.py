@@ -14,6 +14,7 @@ from carbon254.calendars import market_days
 from carbon254.calendars.zones import zone as zone_named
 from carbon254.errors import ShortAnswer
 from carbon254.model import Stream
+from carbon254.wire.text import utf8
 
 from ..contract import Counted, Request
 from . import express
@@ -40,9 +41,10 @@ def counted(data: bytes) -> Counted | None:
 
     Raises ShortAnswer for a report that has no trailer: it was cut.
     """
-    if not express.looks_like(data[:4_096]):
+    body = utf8(data)
+    if not express.looks_like(body[:4_096]):
         return None
-    given, announced = express.counted(data)
+    given, announced = express.counted(body)
     if announced is None:
         raise ShortAnswer(f"the report was cut: it has {given:,} data lines and no trailer (T) at its end")
     return Counted(given, announced)

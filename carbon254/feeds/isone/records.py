@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from xml.etree.ElementTree import Element
 
 import orjson
 
 from carbon254.errors import NothingYet, PayloadRefused
-from carbon254.wire import xml
+from carbon254.wire import json, xml
 
 KINDS = ("HourlyLmp", "FiveMinLmp")
 _SPACE = b"\xef\xbb\xbf \t\r\n"
@@ -38,10 +37,7 @@ def read(data: bytes) -> tuple[str, list[Any]]:
 
 
 def _of_json(data: bytes) -> tuple[str, list[Any]]:
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(data)
     for kind in KINDS:
         layer = answer
         for key in (f"{kind}s", kind):
@@ -64,18 +60,17 @@ def _of_xml(data: bytes) -> tuple[str, list[Any]]:
     if not kind:
         said = " ".join(data[:200].decode("utf-8", "replace").split())
         raise PayloadRefused(f"neither HourlyLmps nor FiveMinLmps in XML: {said}")
-    records = [_record(element) for element in xml.elements(data, kind)]
+    records = [_record(element) for element in xml.elements(data, {kind})]
     if not records:
         raise _none()
     return kind, records
 
 
-def _record(element: Element) -> dict[str, Any]:
+def _record(element: xml.Element) -> dict[str, Any]:
     record: dict[str, Any] = {}
-    for child in element:
-        text = child.text.strip() if child.text else ""
-        marks = {f"@{name.rpartition('}')[2]}": value for name, value in child.attrib.items()}
-        record[child.tag.rpartition("}")[2]] = {**marks, "$": text} if marks else text
+    for part in element.parts:
+        marks = {f"@{xml.local(name)}": value for name, value in part.attributes.items()}
+        record[part.name] = {**marks, "$": part.text} if marks else part.text
     return record
 
 
