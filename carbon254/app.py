@@ -58,7 +58,7 @@ _PAUSES = {"lake": 5.0, "bars": 0.2}
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
-    "project": ("rows.", "held."),
+    "project": ("rows.", "held.", "counts."),
     "bars": ("rows.",),
     "lake": ("c254.journal",),
     "publish": ("rows.",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
@@ -21,7 +22,8 @@ from .gate import Gate, Split, forgiven
 from .outcome import Outcome
 from .quarantine import Release, held_record, held_rows
 from .seen import SeenStore
-from .source import ParsedRows, Source
+from .source import Counted, ParsedRows, Source
+from .tally import AGAIN, Tally
 
 _PARTIAL = 0.5
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
@@ -47,6 +49,10 @@ class Work:
         self._places, self._releases = places, releases
         self._batches = 0
         self._parted = False
+        # Whether an earlier payload brought an interval of the batch; always possible where that is not remembered.
+        self._repeated = seen is None
+        self._tally = outcome.tally = Tally(source.dataset)
+        self._given, self._announced = 0, None
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
             payload=headers["sha256"],
@@ -59,18 +65,31 @@ class Work:
         """One parsed batch through normalise, known-at and enrich."""
         for line, reason, raw in rows.rejects.iter_rows():
             self.letter(line, reason, raw, "parse")
+        if rows.counted is not None:
+            self._count_pages(rows.counted)
         done = normalise(rows.frame, self._source.stream)
         if done.rejects.height:
             raws = rows.frame.join(done.rejects.select("line"), on="line", how="semi")
             for (line, reason), raw in zip(done.rejects.iter_rows(), raws.iter_rows(named=True), strict=False):
                 self.letter(line, reason, json.dumps(raw, default=str), "normalise")
         if done.frame.height:
-            self._emit(done.frame)
+            self._emit(self._tally.mark(done.frame))
+        late = done.rejects["line"].cast(pl.Int64)
+        self._tally.close(pl.concat([rows.rejects["line"], late]), rows.merged, rows.repeats)
 
     def finish(self) -> None:
         """After the last batch: withdraw what a complete payload no longer lists; remember what it listed."""
-        if self._seen is not None and self._source.stream.complete and not self._outcome.letters:
+        whole = self._source.stream.complete and not self._outcome.letters and not self._outcome.part
+        if self._seen is not None and whole:
             self._withdraw(self._seen.seen)
+
+    def _count_pages(self, counted: Counted) -> None:
+        """Pages of an archive add up; what they lack of what they announce makes the payload a part of a statement."""
+        self._given += counted.given
+        self._announced = max(self._announced or 0, counted.announced or 0) or None
+        short = self._announced is not None and self._given < self._announced
+        alone = str(counted) if self._given == counted.given else f"{self._given:,} of {self._announced or 0:,} rows"
+        self._outcome.part = alone if short else ""
 
     def letter(self, line: int | None, reason: str, raw: str, stage: str) -> None:
         """Keep what could not be read, with its reason."""
@@ -94,7 +113,10 @@ class Work:
         if self._seen is None:
             frame = self._plain_arrival(frame)
         else:
-            frame = arrivals.known(frame, self._source.stream, self._arrival, self._seen.load(frame))
+            seen = self._seen.load(frame)
+            pairs = frame.select("interval_start", "interval_end").unique().iter_rows()
+            self._repeated = any(seen.names_before(pair, self._arrival.offset) for pair in pairs)
+            frame = arrivals.known(frame, self._source.stream, self._arrival, seen)
             self._seen.remember(frame, self._arrival)
         self._store(frame)
 
@@ -128,7 +150,7 @@ class Work:
             pl.lit(batch).alias("batch_id"),
         )
         table = conform(frame, self._source.dataset)
-        headers = {
+        headers: dict[str, Any] = {
             "raw": self._record.offset,
             "sha256": self._arrival.payload,
             "batch": batch,
@@ -137,6 +159,9 @@ class Work:
             "arrived_s": self._record.appended_s,
             "days": self._days(frame),
         } | ({"released": released} if released else {})
+        if not released and AGAIN in frame.columns:
+            headers["again"] = self._repeated
+            self._tally.goes_out(frame, headers)
         topic = f"rows.{self._source.stream.topic}"
         self._outcome.batches.append(NewRecord(topic, None, headers, encode(table)))
         self._outcome.rows += table.num_rows
@@ -144,6 +169,8 @@ class Work:
 
     def _hold(self, held: pl.DataFrame) -> None:
         """Rows stay, as a record of `held.<topic>`; those that a person released go out after all."""
+        if AGAIN in held.columns:
+            self._tally.stays(held)
         rows = held_rows(held, self._source, self._arrival.payload, self._record.offset, self._arrival.received_at)
         rules = self._source.rules.digest if self._source.rules else ""
         key = f"{self._arrival.payload}-{self._batches}-{len(self._outcome.batches)}-{rules}"

@@ -35,6 +35,7 @@ import polars as pl
 
 from carbon254.model import Stream
 
+MERGED = pl.Schema({"record": pl.Int64, "line": pl.Int64})
 REJECTS = pl.Schema({"line": pl.Int64, "reason": pl.String, "raw": pl.String})
 
 
@@ -83,12 +84,17 @@ class Counted:
 class Rows:
     """A batch of parsed rows, and the rows that could not be (line, reason, raw text).
 
-    `counted` is what the payload says of itself, where it is a page of an answer.
+    `counted` is what the payload says of itself, where it is a page of an answer. A record of the payload, a data line
+    or an item of a list, is told by its `line`. `merged` (record, line) are further records that went into the row, or
+    were lost with the reject, of a line; `repeats` are records that say what an earlier one of the payload says and
+    are no rows. So every record is a row's, a reject's, merged or a repeat; none is dropped.
     """
 
     frame: pl.DataFrame
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS))
     counted: Counted | None = None
+    merged: pl.DataFrame | None = None
+    repeats: pl.Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,11 @@ def _joined(first: Request, pages: list[tuple[str, Answer]]) -> Walked:
     """One archive of the pages as they came; equal pages make equal bytes."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        for number, (name, answer) in enumerate(pages, 1):
-            stem, dot, ending = name.rpartition(".")
-            member = name if number > 1 else f"{stem}-p1{dot}{ending}"
-            archive.writestr(zipfile.ZipInfo(member, _EPOCH), answer.data)
-    name = (first.name or first.path.rsplit("/", 1)[-1]).rpartition(".")[0] + ".zip"
+        stem, dot, ending = pages[0][0].rpartition(".")
+        for number, (_, answer) in enumerate(pages, 1):
+            # Their names sort as the pages do: members are read in the order of names.
+            archive.writestr(zipfile.ZipInfo(f"{stem}-p{number:04d}{dot}{ending}", _EPOCH), answer.data)
+    name = f"{stem or ending}.zip"
     # Arrived when its last page had: only then it was an answer.
     return Walked(name, replace(pages[0][1], data=sink.getvalue(), received_at=pages[-1][1].received_at), len(pages))
 

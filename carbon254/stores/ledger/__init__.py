@@ -3,7 +3,19 @@
 from .clickhouse import ClickHouseLedger, open_history
 from .completeness import Completeness, completeness
 from .ledger import Ledger, open_ledger
-from .port import Act, Build, Capability, Entry, IllegalTransition, Lease, LeaseLost, LedgerStore, Noted, NotOffered
+from .port import (
+    Act,
+    Build,
+    Capability,
+    Counts,
+    Entry,
+    IllegalTransition,
+    Lease,
+    LeaseLost,
+    LedgerStore,
+    Noted,
+    NotOffered,
+)
 from .shipping import ship
 
 __all__ = [
@@ -12,6 +24,7 @@ __all__ = [
     "Capability",
     "ClickHouseLedger",
     "Completeness",
+    "Counts",
     "Entry",
     "IllegalTransition",
     "Lease",
