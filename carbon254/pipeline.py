@@ -49,12 +49,16 @@ from carbon254.stores.log import Letter, Log, Record, records_of
 
 @dataclass(frozen=True)
 class Fetched:
-    """What one request came to: `state` is new, repeated, unpublished or failed."""
+    """What one request came to: `state` is new, repeated, unpublished or failed.
+
+    `offset` is the payload's record in the raw log, None where nothing was taken in.
+    """
 
     request: Request
     state: str
     size: int = 0
     error: str = ""
+    offset: int | None = None
 
 
 @dataclass
@@ -197,12 +201,12 @@ def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> Fetc
     if answer.not_modified:
         return Fetched(request, "repeated")
     arrived = Arrived(source.topic, answer.data, walked.name, answer.received_at, request.subject, answer.url)
-    _, new = inbox.accept(arrived)
+    taken = inbox.take(arrived)
     # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again. The first of
     # several pages may be as it was while another is not.
     if walked.pages == 1:
         fetcher.remember(answer)
-    return Fetched(request, "new" if new else "repeated", len(answer.data))
+    return Fetched(request, "new" if taken.new else "repeated", len(answer.data), offset=taken.offset)
 
 
 def sources() -> Mapping[str, Source]:

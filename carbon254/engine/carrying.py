@@ -93,6 +93,8 @@ class Work:
 
     def letter(self, line: int | None, reason: str, raw: str, stage: str) -> None:
         """Keep what could not be read, with its reason."""
+        if line is None:
+            self._tally.refuse()
         self._outcome.letters.append(
             Letter(
                 id=None,

@@ -5,7 +5,8 @@ comment, trailer and blank lines are none. A record may give several rows (a lin
 one row (a line a component); `Rows.merged` tells which records went into which row, `Rows.repeats` which of them only
 repeat another of the same payload.
 
-* rejected: it, or the record that carries the price it belongs to, cannot be read; a dead letter has the reason.
+* rejected: it, or the record that carries the price it belongs to, cannot be read; a dead letter has the reason. What
+  cannot be told apart into records, a payload that is refused or a member of an archive, is one record.
 * held: a row of it is held back by the gate.
 * stored: a row of it says something new.
 * confirmed: everything it says was known from earlier payloads.
@@ -67,13 +68,9 @@ class Tally:
 
     def close(self, rejected: pl.Series, merged: pl.DataFrame | None, repeats: pl.Series | None) -> None:
         """End the batch: `rejected` are its records without rows of their own, for want of a reason to stand."""
-        rows = self._rows[0] if len(self._rows) == 1 else None
-        if rows is not None and not len(rejected) and merged is None and not (repeats is not None and len(repeats)):
-            # As most batches are: every row has a line of its own and goes out.
-            if self._headers and (rows["fate"] == _OUT).all() and rows["line"].n_unique() == rows.height:
-                self.records, self.out = self.records + rows.height, self.out + rows.height
-                self._rows, self._headers = [], []
-                return
+        plain = not len(rejected) and merged is None and not (repeats is not None and len(repeats))
+        if plain and self._all_out():
+            return
         empty = pl.DataFrame(schema={"line": pl.Int64, "fate": pl.Int32})
         rows = pl.concat([empty, *self._rows])
         by_line = rows.group_by("line").agg(pl.col("fate").max())
@@ -92,6 +89,21 @@ class Tally:
             pairs = pl.concat([pairs, told.with_columns(pl.lit(_DUPLICATE, dtype=pl.Int32).alias("fate"))])
         self._count(pairs, plain=merged is None)
         self._rows, self._headers = [], []
+
+    def refuse(self) -> None:
+        """What cannot be read as records at all, a payload or the rest of it, is one record that is rejected."""
+        self.records, self.rejected = self.records + 1, self.rejected + 1
+
+    def _all_out(self) -> bool:
+        """Count a batch as most are: each of its rows has a line of its own and goes out. False where it is another."""
+        if len(self._rows) != 1 or not self._headers:
+            return False
+        (rows,) = self._rows
+        if not (rows["fate"] == _OUT).all() or rows["line"].n_unique() < rows.height:
+            return False
+        self.records, self.out = self.records + rows.height, self.out + rows.height
+        self._rows, self._headers = [], []
+        return True
 
     def _note(self, frame: pl.DataFrame, fate: pl.Expr) -> None:
         self._rows.append(frame.select(pl.col("line").cast(pl.Int64), fate.cast(pl.Int32).alias("fate")))
