@@ -36,7 +36,7 @@ from carbon254.engine.repair import Repair
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.errors import Carbon254Error, NotPublished
-from carbon254.feeds import Feed, Payload, Request, feed, feeds
+from carbon254.feeds import Feed, Request, feed, feeds
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
 from carbon254.feeds.paging import walk
@@ -201,7 +201,11 @@ def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> Fetc
     if answer.not_modified:
         return Fetched(request, "repeated")
     arrived = Arrived(source.topic, answer.data, walked.name, answer.received_at, request.subject, answer.url)
+    empty = source.unpublished(walked.name, answer.data)
     taken = inbox.take(arrived)
+    if empty:
+        # Never asked for conditionally: "not modified" would hide that there is still nothing.
+        return Fetched(request, "unpublished", len(answer.data), empty, taken.offset)
     # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again. The first of
     # several pages may be as it was while another is not.
     if walked.pages == 1:
@@ -216,7 +220,7 @@ def sources() -> Mapping[str, Source]:
 
 def _source(found: Feed) -> Source:
     def parse(name: str, data: bytes) -> Iterator[Rows]:
-        return found.parse(Payload(data, name, found.stream))
+        return found.read(name, data)
 
     rules = read_rules(found.quality(), found.stream, f"{found.package.replace('.', '/')}/quality.yaml")
     code = code_version(found.package)

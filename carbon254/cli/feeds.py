@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from carbon254.errors import PayloadRefused, UnknownFeed
+from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
 
 from .console import (
     DEFAULT_WORKSPACE,
@@ -95,8 +95,11 @@ def parse(
             for frame, rejects in batches(chosen, path.name, data):
                 printer.write(frame, zone)
                 for line, reason, raw in rejects:
-                    typer.echo(plain(f"{path.name}: line {line}: {reason}" + (f" | {raw}" if raw else "")), err=True)
+                    where = path.name if line is None else f"{path.name}: line {line}"
+                    typer.echo(plain(f"{where}: {reason}" + (f" | {raw}" if raw else "")), err=True)
                 rejected += len(rejects)
+        except NothingYet as empty:
+            fail(f"{path.name}: unpublished: {str(empty).removeprefix(f'{path.name}: ')}", code=2)
         except (PayloadRefused, UnknownFeed) as refusal:
             fail(f"{path.name}: {refusal}".replace(f"{path.name}: {path.name}", path.name), code=2)
     printer.close()

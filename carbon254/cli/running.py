@@ -128,9 +128,12 @@ def from_files(desk: Desk, feed: str, files: Sequence[Path]) -> Result:
     result = Result(feed)
     with progress(feed, len(files)) as advance:
         for done, path in enumerate(files, start=1):
-            new = desk.accept(Arrived(feed, path.read_bytes(), path.name, desk.clock.now()))
-            result.new += new
-            result.repeated += not new
+            data = path.read_bytes()
+            empty = find(feed).unpublished(path.name, data)
+            new = desk.accept(Arrived(feed, data, path.name, desk.clock.now()))
+            result.unpublished += bool(empty)
+            result.new += new and not empty
+            result.repeated += not new and not empty
             advance(done)
     return result
 

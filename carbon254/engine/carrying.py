@@ -67,6 +67,9 @@ class Work:
             self.letter(line, reason, raw, "parse")
         if rows.counted is not None:
             self._count_pages(rows.counted)
+        if rows.frame.is_empty():
+            self._tally.close(rows.rejects["line"], rows.merged, rows.repeats)
+            return
         done = normalise(rows.frame, self._source.stream)
         if done.rejects.height:
             raws = rows.frame.join(done.rejects.select("line"), on="line", how="semi")

@@ -13,7 +13,6 @@ from carbon254.faults import reach
 from carbon254.stores.log import Log, Record
 from carbon254.stores.raw import RawArchive
 from carbon254.telemetry import Metrics
-from carbon254.wire.archive import unpack
 
 from .carrying import Work
 from .counting import counts_record
@@ -72,9 +71,8 @@ class Normaliser:
         seen = SeenStore(self._log, outcome, topic) if self._remembers(source) else None
         work = Work(source, record, outcome, seen, self._places.of(source.stream.market), self._released)
         try:
-            for name, content in unpack(record.headers["name"], self._raw.get(sha)):
-                for rows in source.parse(name, content):
-                    work.take(rows)
+            for rows in source.parse(record.headers["name"], self._raw.get(sha)):
+                work.take(rows)
             work.finish()
         except NothingYet as empty:
             outcome.refused = str(empty)

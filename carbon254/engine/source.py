@@ -41,7 +41,10 @@ class ParsedRows(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A feed as the engine knows it: its card, its folder and that folder's `places.csv`, and how to parse."""
+    """A feed as the engine knows it: its card, its folder and that folder's `places.csv`, and how to parse.
+
+    `parse` takes a payload's name and its bytes as they came, packed or not.
+    """
 
     stream: Stream
     folder: str

@@ -80,10 +80,9 @@ def has(data: bytes, *wanted: str) -> bool:
 
 def require(found: Sequence[str], wanted: Sequence[str], what: str) -> None:
     """Raise PayloadRefused naming the columns of `wanted` that the header lacks, or the separator that it has."""
-    if len(found) == 1:
-        other = next((said for mark, said in _OTHERS.items() if found[0].count(mark) >= 2), "")
-        if other:
-            raise PayloadRefused(f"{what} as it stands: its columns are parted by {other}; export it with commas")
+    for mark, said in _OTHERS.items():
+        if len(found) == 1 and len(matched(found[0].split(mark), wanted)) == len(wanted):
+            raise PayloadRefused(f"{what} as it stands: its columns are parted by {said}; export it with commas")
     require_names(found, wanted, what)
 
 
@@ -262,7 +261,7 @@ def _cast(
     raw_of: Callable[[int], bytes],
 ) -> Block:
     numeric = [name for name in frame.columns if name in types and types[name] != pl.String]
-    cast = frame.with_columns(_number(pl.col(name)).cast(types[name], strict=False) for name in numeric)
+    cast = frame.with_columns(number_text(pl.col(name)).cast(types[name], strict=False) for name in numeric)
     bad = pl.Series("bad", [False] * frame.height, dtype=pl.Boolean)
     for name in numeric:
         wrong = cast[name].is_null() & frame[name].is_not_null()
@@ -274,6 +273,6 @@ def _cast(
     return Block(cast.filter(~bad), lines, reasons, raws)
 
 
-def _number(text: pl.Expr) -> pl.Expr:
+def number_text(text: pl.Expr) -> pl.Expr:
     """The text of a number without what parts its thousands, where nothing else can be meant."""
     return pl.when(text.str.contains(_GROUPED)).then(text.str.replace_all(",", "", literal=True)).otherwise(text)

@@ -1,7 +1,7 @@
 """Names of columns as people and programs write them: what differs only in its spelling is one name.
 
-Case, blanks, `_`, quotes, a byte order mark and blanks around a name say nothing: `GMTIntervalEnd`, `GMTINTERVALEND` and
-`gmt_interval_end ` are one, as are `HE 1` and `HE1`.
+Case, blanks, `_`, quotes, a byte order mark and blanks around a name say nothing: `GMTIntervalEnd`, `GMTINTERVALEND`
+and `gmt_interval_end ` are one, as are `HE 1` and `HE1`.
 """
 
 from __future__ import annotations

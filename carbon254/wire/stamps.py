@@ -60,7 +60,10 @@ def day(column: pl.Expr, order: Order = "iso", quick: Sequence[str] = ()) -> pl.
 
 
 def _read(stamps: pl.Series, order: Order, quick: Sequence[str], zone: str, clock: str) -> pl.Series:
-    """`clock` is the pattern of the time of day; `zone`: UTC where stamps without an offset are in UTC, stated where each needs one, empty for naive ones."""
+    """`clock` is the pattern of the time of day.
+
+    `zone`: UTC where stamps without an offset are in UTC, stated where each needs one, empty for naive ones.
+    """
     kind = _UTC if zone else _NAIVE
     done = pl.Series(stamps.name, [None], dtype=kind).new_from_index(0, len(stamps))
     for form in quick:

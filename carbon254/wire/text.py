@@ -66,5 +66,5 @@ def _transcoded(body: memoryview, encoding: str) -> bytes:
         for at in range(0, len(body), _PIECE):
             out += decoder.decode(body[at : at + _PIECE], at + _PIECE >= len(body)).encode()
     except UnicodeError as error:
-        raise PayloadRefused(f"text that begins as {encoding.upper()} and is not: {error}") from error
+        raise PayloadRefused(f"not JSON, CSV or XML: it begins as {encoding.upper()} and is not: {error}") from error
     return bytes(out)

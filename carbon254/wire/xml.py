@@ -1,8 +1,8 @@
 """XML in, element by element, bounded, in whatever encoding it comes.
 
 A document type is refused before anything of it is read: no provider's document has one, and entities are a way to
-fill memory or to read files. The parser itself tells it, so that no encoding hides it. Refused too: more than 64 levels,
-a tag or comment of more than 256 KiB, encodings other than those named below, and an element that holds too much.
+fill memory or to read files. The parser itself tells it, so that no encoding hides it. Refused too: more than 64
+levels, a tag or comment of more than 256 KiB, encodings other than those named below, an element that holds too much.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def elements(data: bytes, wanted: Collection[str]) -> Iterator[Element]:
         piece = body[at : at + _PIECE]
         at += len(piece)
         yield from reader.feed(piece, at >= len(body))
+        if reader.broken is not None:
+            raise reader.broken
         if at >= len(body):
             return
 
@@ -64,7 +66,7 @@ def _plain(data: bytes) -> bytes:
     if declared in _ONE_BYTE:
         return body.decode(_ONE_BYTE[declared], "replace").encode()
     if declared not in _UNICODE:
-        raise PayloadRefused(f"an XML document in {declared!r} is not read: send it as UTF-8")
+        raise PayloadRefused(f"an XML document in a foreign encoding ({declared!r}) is not read: send it as UTF-8")
     return body
 
 
@@ -80,6 +82,7 @@ class _Reader:
         self._wanted = wanted
         self._open: list[Element] = []
         self._done: list[Element] = []
+        self.broken: PayloadRefused | None = None
         self._depth = self._parts = self._chars = self._fed = 0
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
@@ -90,15 +93,17 @@ class _Reader:
         self._parser.EntityDeclHandler = self._refuse_type
 
     def feed(self, piece: bytes, last: bool) -> list[Element]:
-        """The elements that ended in `piece`."""
+        """The elements that ended in `piece`; `broken` says afterwards what is wrong with it."""
         self._done = []
         try:
             self._parser.Parse(piece, last)
         except expat.ExpatError as error:
-            raise PayloadRefused(f"the XML is broken: {error}") from error
+            self.broken = PayloadRefused(f"the XML is broken: {error}")
+        except PayloadRefused as refusal:
+            self.broken = refusal
         self._fed += len(piece)
         if self._fed - self._parser.CurrentByteIndex > _LONGEST_TOKEN and not last:
-            raise PayloadRefused(f"the XML is unsafe: a tag or comment of more than {_LONGEST_TOKEN:,} bytes")
+            self.broken = PayloadRefused(f"the XML is unsafe: a tag or comment of more than {_LONGEST_TOKEN:,} bytes")
         return self._done
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:

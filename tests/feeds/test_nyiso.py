@@ -105,7 +105,7 @@ def test_recorded_files_that_are_no_prices_are_refused(file: str) -> None:
     ("old", "new", "reason"),
     [
         ("11/02/2025 01:00", "11/02/2025 25:00", "not a time"),
-        ("11/02/2025 01:00", "2025-11-02 01:00", "not a time"),
+        ("11/02/2025 01:00", "31/12/2025 01:00", "not a time"),
         ("31.10", "n/a", "LBMP ($/MWHr): 'n/a' is not a number"),
         ("31.10", "NaN", "not a finite number"),
         ("61757", "", "PTID is empty"),

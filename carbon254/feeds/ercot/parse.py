@@ -19,7 +19,8 @@ from dataclasses import replace
 import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
-from carbon254.wire import csv
+from carbon254.wire import csv, stamps
+from carbon254.wire.names import fold
 
 from ..contract import Payload, Rows, rejects
 from ..sift import Texts, first_of, lines_of, sift, wild
@@ -28,6 +29,9 @@ from .hours import with_times
 
 _DA, _RT = "iso.da.lmp.ercot", "iso.rt.lmp.ercot"
 _HEAD = re.compile(rb'"name"\s*:\s*"(hourEnding|deliveryInterval)"', re.I)
+_DAYS = ("%m/%d/%Y", "%Y-%m-%d")
+_HOUR = r"^0?(\d{1,2})(?::00(?::00)?)?$"
+_LOOK = 4_096
 _NAMES = {
     "deliverydate": "day",
     "hourending": "hour",
@@ -39,6 +43,8 @@ _NAMES = {
     "settlementpointprice": "lmp",
     "dstflag": "flag",
 }
+_NO_ROWS = re.compile(rb'"data"\s*:\s*\[\s*\]')
+_PRICED = re.compile(rb'"name"\s*:\s*"settlement[ _]?point[ _]?price"', re.I)
 _KINDS = {
     "HU": "hub",
     "SH": "hub",
@@ -52,21 +58,25 @@ _KINDS = {
 
 def recognise(name: str, head: bytes) -> list[str]:
     """By the columns: hourEnding is day-ahead, deliveryInterval real-time."""
-    columns = {cell.lower() for cell in csv.header(head)}
+    columns = set(csv.folded(head))
     if {"deliverydate", "settlementpointprice"} <= columns:
         return [_RT] if "deliveryinterval" in columns else [_DA]
-    if not head.lstrip().startswith(b"{") or not re.search(rb'"name"\s*:\s*"settlementPointPrice"', head):
+    if not head.lstrip().startswith(b"{") or not _PRICED.search(head):
         return []
     found = _HEAD.search(head)
     return [] if not found else [_RT if found[1].lower() == b"deliveryinterval" else _DA]
 
 
+def explain(name: str, head: bytes) -> PayloadRefused | None:
+    """A report's envelope without fields and rows."""
+    if b'"_meta"' not in head or not _NO_ROWS.search(head):
+        return None
+    return NothingYet("ERCOT has no rows for this request yet; it will be asked again")
+
+
 def parse(payload: Payload) -> Iterator[Rows]:
     """Rows in the payload's order. Raises PayloadRefused for another report, an error or an empty answer."""
-    body = payload.data.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not body:
-        raise PayloadRefused("the file is empty")
-    if body[:1] in (b"{", b"["):
+    if payload.data[:_LOOK].lstrip()[:1] in (b"{", b"["):
         yield _of_json(payload)
         return
     header = csv.header(payload.data)
@@ -76,7 +86,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
         empty = False
         yield _rows(block.frame, payload, lines_of(payload.data), False, block)
     if empty:
-        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
+        raise NothingYet("the file has a header and no rows; it will be asked for again")
 
 
 def _of_json(payload: Payload) -> Rows:
@@ -93,7 +103,7 @@ def _of_json(payload: Payload) -> Rows:
 
 
 def _check(columns: list[str], payload: Payload) -> None:
-    found = [_NAMES.get(name.strip().lower(), "") for name in columns]
+    found = [_NAMES.get(fold(name), "") for name in columns]
     missing = [name for name in ("day", "hour", "location", "lmp") if name not in found]
     if missing or len([name for name in found if name]) != len(set(filter(None, found))):
         raise PayloadRefused(f"not an ERCOT settlement point price file: its columns are {', '.join(columns)[:300]}")
@@ -105,7 +115,7 @@ def _check(columns: list[str], payload: Payload) -> None:
 def _rows(
     frame: pl.DataFrame, payload: Payload, texts: Texts, first_flag: bool, block: csv.Block | None = None
 ) -> Rows:
-    names = {name: _NAMES[name.strip().lower()] for name in frame.columns if name.strip().lower() in _NAMES}
+    names = {name: _NAMES[fold(name)] for name in frame.columns if fold(name) in _NAMES}
     frame = frame.select(*(pl.col(old).str.strip_chars().alias(new) for old, new in names.items()), "line")
     absent = [
         pl.lit(None, dtype=pl.String).alias(name) for name in ("kind", "flag", "quarter") if name not in frame.columns
@@ -135,14 +145,12 @@ def _typed(frame: pl.DataFrame, real_time: bool) -> pl.DataFrame:
     kinds = [pl.col("kind").replace_strict(_KINDS, default="node").alias("location_type")] if real_time else []
     quarter = pl.col("quarter").cast(pl.Int64, strict=False).fill_null(0) if real_time else pl.lit(1, dtype=pl.Int64)
     return frame.with_columns(
-        pl.coalesce(
-            day.str.to_date("%Y-%m-%d", strict=False), day.str.head(10).str.to_date("%m/%d/%Y", strict=False)
-        ).alias("day"),
-        pl.col("hour").str.strip_suffix(":00").cast(pl.Int64, strict=False).alias("hour"),
+        stamps.day(day, "mdy", _DAYS).alias("day"),
+        pl.col("hour").str.extract(_HOUR).cast(pl.Int64, strict=False).alias("hour"),
         quarter.alias("quarter"),
         pl.when(flag.is_in(["true", "y"])).then(True).when(flag.is_in(["false", "n"])).then(False).alias("flag"),
         (pl.col("lmp").is_not_null() & (pl.col("lmp") != "")).alias("priced"),
-        pl.col("lmp").cast(pl.Float64, strict=False),
+        csv.number_text(pl.col("lmp")).cast(pl.Float64, strict=False).alias("lmp"),
         name.alias("location"),
         name.alias("location_id"),
         *kinds,

@@ -23,21 +23,22 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from carbon254.errors import PayloadRefused
-from carbon254.wire import csv
+from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.wire import csv, stamps
+from carbon254.wire.names import fold
 
 from ..contract import Payload, Rows, rejects
 from ..sift import first_of, lines_of, sift, wild
 
 _PARTS = {
-    "stamp": r"(Time Stamp|Eastern Date Hour|RTD End Time Stamp)$",
-    "location": r"(Zone )?Name$",
-    "location_id": r"(Zone )?PTID$",
-    "lmp": r"((DAM|RTD) Zonal )?LBMP",
-    "loss": r"(Marginal Cost|(DAM|RTD) Zonal) Losses",
-    "congestion": r"(Marginal Cost|(DAM|RTD) Zonal) Congestion",
-    "zone": r"(Eastern Date Hour |RTD End Time Stamp )?Time Zone$",
-    "version": r"(DAM|RTD) Zonal Price Version$",
+    "stamp": r"(timestamp|easterndatehour|rtdendtimestamp)$",
+    "location": r"(zone)?name$",
+    "location_id": r"(zone)?ptid$",
+    "lmp": r"((dam|rtd)zonal)?lbmp",
+    "loss": r"(marginalcost|(dam|rtd)zonal)losses",
+    "congestion": r"(marginalcost|(dam|rtd)zonal)congestion",
+    "zone": r"(easterndatehour|rtdendtimestamp)?timezone$",
+    "version": r"(dam|rtd)zonalpriceversion$",
 }
 _OPTIONAL = ("zone", "version")
 _PRICES = ("lmp", "loss", "congestion")
@@ -59,11 +60,6 @@ def recognise(name: str, head: bytes) -> list[str]:
 
 def parse(payload: Payload) -> Iterator[Rows]:
     """All rows as one batch. Raises PayloadRefused for an empty file, a page, or prices of another stream."""
-    body = payload.data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not body:
-        raise PayloadRefused("the file is empty")
-    if body.startswith(b"<"):
-        raise PayloadRefused(f"a web page, not a price file: {body[:120].decode('utf-8', 'replace')}")
     skip = _blank_lines(payload.data)
     found = csv.header(payload.data, skip)
     columns = _columns(found)
@@ -84,8 +80,10 @@ def _blank_lines(data: bytes) -> int:
 
 
 def _columns(header: Sequence[str]) -> dict[str, str]:
-    """Our name → theirs, for those that are there."""
-    pairs = ((part, next((name for name in header if re.match(rule, name)), None)) for part, rule in _PARTS.items())
+    """Our name → theirs, for those that are there; theirs in any spelling."""
+    pairs = (
+        (part, next((name for name in header if re.match(rule, fold(name))), None)) for part, rule in _PARTS.items()
+    )
     return {part: name for part, name in pairs if name}
 
 
@@ -93,8 +91,8 @@ def _side(name: str, columns: dict[str, str], lines: Sequence[str]) -> str:
     """DAM or RTD; empty for hourly integrated real-time prices, which have the same columns and are no feed."""
     if "rtlbmp" in name.lower():
         return ""
-    if said := re.match(r"DAM|RTD", columns["lmp"]):
-        return said[0]
+    if said := re.match(r"dam|rtd", fold(columns["lmp"])):
+        return said[0].upper()
     if said := re.search(r"damlbmp|realtime", name.lower()):
         return "DAM" if said[0] == "damlbmp" else "RTD"
     off_hour = any(re.search(r"\d:(?!00\b)\d\d\b|\d:\d\d:\d\d", line) for line in lines)
@@ -111,7 +109,7 @@ def _check_side(payload: Payload, columns: dict[str, str], lines: Sequence[str])
 
 def _rows(blocks: list[csv.Block], columns: dict[str, str], data: bytes, name: str) -> Rows:
     if not blocks:
-        raise PayloadRefused("the file has a header and no lines")
+        raise NothingYet("the file has a header and no lines; it will be asked for again")
     frame = pl.concat([block.frame for block in blocks]).rename({theirs: ours for ours, theirs in columns.items()})
     bad = pl.concat([rejects(block.lines, block.reasons, block.raws) for block in blocks])
     frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
@@ -130,9 +128,7 @@ def _rows(blocks: list[csv.Block], columns: dict[str, str], data: bytes, name: s
 
 def _label(stamp: pl.Expr) -> pl.Expr:
     """Naive local stamps; a year of two digits is a spreadsheet's and must not be taken for the first century."""
-    full = pl.coalesce(stamp.str.to_datetime(form, time_unit="us", strict=False) for form in _STAMPS)
-    short = stamp.str.to_datetime("%m/%d/%y %H:%M", time_unit="us", strict=False)
-    return pl.when(stamp.str.contains(r"^\d{1,2}/\d{1,2}/\d{4} ")).then(full).otherwise(short)
+    return stamps.wall(stamp, "mdy", _STAMPS)
 
 
 def _marks(columns: dict[str, str]) -> list[pl.Expr]:

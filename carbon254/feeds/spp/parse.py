@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from carbon254.errors import PayloadRefused
-from carbon254.wire import csv
+from carbon254.errors import NothingYet
+from carbon254.wire import csv, stamps
 
 from ..contract import Payload, Rows
 from ..sift import Texts, first_of, lines_of, sift, wild
@@ -20,6 +20,7 @@ from ..sift import Texts, first_of, lines_of, sift, wild
 _END = "GMTIntervalEnd"
 _PRICES = {"LMP": "lmp", "MLC": "loss", "MCC": "congestion", "MEC": "energy"}
 _TEXT = (_END, "Settlement Location")
+_QUICK = ("%m/%d/%Y %H:%M:%S",)
 _TYPES: dict[str, type[pl.DataType]] = {
     _END: pl.String,
     "BAA": pl.String,
@@ -30,7 +31,7 @@ _TYPES: dict[str, type[pl.DataType]] = {
 
 def recognise(name: str, head: bytes) -> list[str]:
     """SPP files by header and name; the header alone cannot tell day-ahead from real-time."""
-    if _END not in csv.header(head) and not name.startswith(("DA-LMP-SL", "RTBM-LMP-SL")):
+    if not csv.has(head, *_TEXT) and not name.upper().startswith(("DA-LMP-SL", "RTBM-LMP-SL")):
         return []
     if name.upper().startswith("DA-"):
         return ["iso.da.lmp.spp"]
@@ -39,22 +40,20 @@ def recognise(name: str, head: bytes) -> list[str]:
 
 def parse(payload: Payload) -> Iterator[Rows]:
     """Rows in file order. Raises PayloadRefused for an empty file or a header that is not SPP's."""
-    if not payload.data[:1_000].strip():
-        raise PayloadRefused("the file is empty: SPP has not filled this interval; it will be asked for again")
     csv.require(csv.header(payload.data), [*_TEXT, *_PRICES], "not an SPP price file")
     empty = True
     for block in csv.read(payload.data, _TYPES):
         empty = False
         yield _rows(block, lines_of(payload.data))
     if empty:
-        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
+        raise NothingYet("the file has a header and no rows; it will be asked for again")
 
 
 def _rows(block: csv.Block, texts: Texts) -> Rows:
     frame = block.frame
     if "BAA" in frame.columns:
         frame = frame.filter(pl.col("BAA").str.strip_chars() == "SPP")
-    end = pl.col(_END).str.to_datetime("%m/%d/%Y %H:%M:%S", time_unit="us", time_zone="UTC", strict=False)
+    end = stamps.utc(pl.col(_END), "mdy", _QUICK)
     frame = frame.select(
         pl.col("Settlement Location").alias("location"),
         pl.col("Settlement Location").alias("location_id"),
@@ -63,7 +62,7 @@ def _rows(block: csv.Block, texts: Texts) -> Rows:
         pl.col("line"),
     )
     reason = first_of(
-        (pl.col("interval_end").is_null(), f"{_END} is not a time (MM/DD/YYYY HH:MM:SS)"),
+        (pl.col("interval_end").is_null(), f"{_END} is not a time (month/day/year hour:minute)"),
         (pl.col("location").is_null() | (pl.col("location") == ""), "the settlement location is empty"),
         (wild(_PRICES.values()), "a price is not a finite number"),
     )

@@ -54,14 +54,14 @@ _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 def recognise(name: str, head: bytes) -> list[str]:
     """JSON whose first message names an instrument."""
-    start = head.lstrip(b" \r\n\t[\xef\xbb\xbf")
+    start = head.lstrip(b" \r\n\t[")
     named = any(key in start[:_LOOK] for key in (b'"instrument"', b'"instrument_id"', b'"raw_data"'))
     return ["market.ticks"] if start.startswith(b"{") and named else []
 
 
 def parse(payload: Payload) -> Iterator[Rows]:
     """Ticks in the order sent. Raises PayloadRefused where the payload is not JSON objects at all."""
-    data = payload.data.removeprefix(b"\xef\xbb\xbf").strip()
+    data = payload.data.strip()
     if not data:
         raise PayloadRefused("the payload is empty: send one tick, an array of ticks, or one a line")
     columns = _columnar(data)
