@@ -97,19 +97,21 @@ class Counting:
         if not record.headers.get("again", True) or not frame.height:
             return everything
         kind = source.dataset
-        names = [*kind.key, *kind.values] if keeps_versions(kind) else list(kind.key)
-        earlier = [one.select(*names, *_versions(kind)) for one in before]
+        # A provider's own versions of one price stand beside each other: each says anew only what differs from itself.
+        about = [*kind.key, "revision"] if "revision" in kind.names else list(kind.key)
+        names = [*about, *kind.values] if keeps_versions(kind) else about
+        earlier = [one.select(list(dict.fromkeys([*names, *_versions(kind)]))) for one in before]
         if self._may_be_stored(record.topic, kind, frame):
             earlier.insert(0, self._stored(source, frame, together, names))
         rows = pl.concat(earlier, how="vertical_relaxed") if earlier else pl.DataFrame()
         if not rows.height:
             return everything
-        stood = rows.sort(_versions(kind), maintain_order=True).unique(list(kind.key), keep="last")
-        keyed = frame.select(*kind.key, *names[len(kind.key) :]).join(
-            stood.with_columns(pl.lit(True).alias("_stood")), on=list(kind.key), how="left", maintain_order="left",
-            suffix="_before",
+        stood = rows.sort(_versions(kind), maintain_order=True).unique(about, keep="last").select(names)
+        keyed = frame.select(names).join(
+            stood.with_columns(pl.lit(True).alias("_stood")), on=about, how="left", maintain_order="left",
+            suffix="_before", nulls_equal=True,
         )  # fmt: skip
-        same = [pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in names[len(kind.key) :]]
+        same = [pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in names[len(about) :]]
         known = keyed.select(pl.all_horizontal(pl.col("_stood").fill_null(False), *same).alias("known"))["known"]
         return ~known.to_numpy()
 
@@ -133,7 +135,7 @@ class Counting:
         mine = ", ".join(f"'{one}'" for one in dict.fromkeys(together))
         where = f"feed = '{source.stream.topic}' AND {within(kind, low, high + _BEYOND)} AND batch_id NOT IN ({mine})"
         found = plain(self._hot, f"SELECT {columns} FROM {TABLES}.{kind.name} WHERE {where}")
-        return found.select(*names, *_versions(kind))
+        return found.select(list(dict.fromkeys([*names, *_versions(kind)])))
 
 
 def _of_payload(record: Record) -> Counts:

@@ -65,7 +65,8 @@ def parse(payload: Payload) -> Iterator[Rows]:
         raise PayloadRefused("the forecast does not say when it was issued (updateTime, generatedAt)")
     periods = properties.get("periods")
     merged: list[tuple[int, int]] = []
-    rows, bad = _periods(periods) if isinstance(periods, list) else _grid(properties, merged)
+    repeats: list[int] = []
+    rows, bad = _periods(periods) if isinstance(periods, list) else _grid(properties, merged, repeats)
     if not rows and not bad:
         raise NothingYet("the forecast is empty; it will be asked for again")
     place = spot(answer, payload.name, list(payload.stream.options.get("places", [])))
@@ -77,7 +78,8 @@ def parse(payload: Payload) -> Iterator[Rows]:
         pl.lit(place.longitude, dtype=pl.Float64).alias("longitude"),
     )
     found = rejects([b[0] for b in bad], [b[1] for b in bad], [b[2] for b in bad])
-    yield Rows(frame, found, merged=pl.DataFrame(merged, schema=MERGED, orient="row") if merged else None)
+    parts = pl.DataFrame(merged, schema=MERGED, orient="row") if merged else None
+    yield Rows(frame, found, merged=parts, repeats=pl.Series(repeats, dtype=pl.Int64))
 
 
 def _feature(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -119,10 +121,13 @@ def _period(period: Any) -> tuple[Any, ...]:
     return start, end, *values, "NWS" if end - start == _HOUR else "NWS periods"
 
 
-def _grid(properties: dict[str, Any], merged: list[tuple[int, int]]) -> tuple[list[tuple[Any, ...]], list[_Bad]]:
+def _grid(
+    properties: dict[str, Any], merged: list[tuple[int, int]], repeats: list[int]
+) -> tuple[list[tuple[Any, ...]], list[_Bad]]:
     """Rows of the hours and values that cannot be read, numbered as the layers list them.
 
-    An hour's row has the number of the first value in it; `merged` gets the others as (record, line).
+    An hour's row has the number of the first value in it; `merged` gets the others as (record, line),
+    and `repeats` those that say again what stands.
     """
     lines: dict[datetime, int] = {}
     hours: dict[datetime, dict[str, float | None]] = {}
@@ -142,8 +147,11 @@ def _grid(properties: dict[str, Any], merged: list[tuple[int, int]]) -> tuple[li
             except (ValueError, SettingsError) as error:
                 bad.append((number, f"{theirs}: {error}", orjson.dumps(item).decode()))
                 continue
-            for step in range(-(-(end - start) // _HOUR)):
-                hour = start + step * _HOUR
+            steps = [start + step * _HOUR for step in range(-(-(end - start) // _HOUR))]
+            if all(ours in hours.get(hour, {}) and hours[hour][ours] == value for hour in steps):
+                repeats.append(number)
+                continue
+            for hour in steps:
                 hours.setdefault(hour, {})[ours] = value
                 if lines.setdefault(hour, number) != number:
                     merged.append((number, lines[hour]))
