@@ -22,7 +22,7 @@ from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
 from carbon254.pipeline import fetch, trouble_of
-from carbon254.stores.ledger import Counts, Ledger, open_ledger
+from carbon254.stores.ledger import FATES, Counts, Ledger, open_ledger
 from carbon254.stores.log import Log, records_of
 from carbon254.stores.raw import open_raw
 from carbon254.telemetry import Metrics
@@ -31,7 +31,6 @@ from carbon254.workspace import Workspace
 from .beside import wait_until_carried
 from .console import complain, progress, say, secrets, settings_of, show
 
-FATES = ("stored", "confirmed", "duplicate", "rejected", "held")
 _AT_ONCE = 500
 
 

@@ -22,8 +22,8 @@ from .gate import Gate, Split, forgiven
 from .outcome import Outcome
 from .quarantine import Release, held_record, held_rows
 from .seen import SeenStore
-from .source import Counted, ParsedRows, Source
-from .tally import AGAIN, Tally
+from .source import ParsedRows, Source
+from .tally import AGAIN, Pages, Tally
 
 _PARTIAL = 0.5
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
@@ -52,7 +52,7 @@ class Work:
         # Whether an earlier payload brought an interval of the batch; always possible where that is not remembered.
         self._repeated = seen is None
         self._tally = outcome.tally = Tally(source.dataset)
-        self._given, self._announced = 0, None
+        self._pages = Pages()
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
             payload=headers["sha256"],
@@ -65,8 +65,8 @@ class Work:
         """One parsed batch through normalise, known-at and enrich."""
         for line, reason, raw in rows.rejects.iter_rows():
             self.letter(line, reason, raw, "parse")
-        if rows.counted is not None:
-            self._count_pages(rows.counted)
+        self._pages.add(rows.counted)
+        self._outcome.part = self._pages.part
         if rows.frame.is_empty():
             self._tally.close(rows.rejects["line"], rows.merged, rows.repeats)
             return
@@ -85,14 +85,6 @@ class Work:
         whole = self._source.stream.complete and not self._outcome.letters and not self._outcome.part
         if self._seen is not None and whole:
             self._withdraw(self._seen.seen)
-
-    def _count_pages(self, counted: Counted) -> None:
-        """Pages of an archive add up; what they lack of what they announce makes the payload a part of a statement."""
-        self._given += counted.given
-        self._announced = max(self._announced or 0, counted.announced or 0) or None
-        short = self._announced is not None and self._given < self._announced
-        alone = str(counted) if self._given == counted.given else f"{self._given:,} of {self._announced or 0:,} rows"
-        self._outcome.part = alone if short else ""
 
     def letter(self, line: int | None, reason: str, raw: str, stage: str) -> None:
         """Keep what could not be read, with its reason."""

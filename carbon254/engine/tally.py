@@ -27,9 +27,32 @@ import polars as pl
 from carbon254.model import Dataset
 
 from .codec import pack_numbers
+from .source import Counted
 
 _REJECTED, _HELD, _OUT, _DUPLICATE = 4, 3, 2, 1
 AGAIN = "_again"
+
+
+@dataclass
+class Pages:
+    """Pages of a payload, which add up; what they lack of what they announce makes it a part of a statement."""
+
+    given: int = 0
+    announced: int = 0
+    last: Counted | None = None
+
+    def add(self, counted: Counted | None) -> None:
+        """Count a page, where it says of how many rows it is one."""
+        if counted is not None:
+            self.given, self.last = self.given + counted.given, counted
+            self.announced = max(self.announced, counted.announced or 0)
+
+    @property
+    def part(self) -> str:
+        """Of how much the payload is a part, like `page 1 of 3: 25 of 48 rows`; empty where it is whole."""
+        if self.last is None or self.given >= self.announced:
+            return ""
+        return str(self.last) if self.given == self.last.given else f"{self.given:,} of {self.announced:,} rows"
 
 
 @dataclass

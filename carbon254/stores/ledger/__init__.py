@@ -4,6 +4,7 @@ from .clickhouse import ClickHouseLedger, open_history
 from .completeness import Completeness, completeness
 from .ledger import Ledger, open_ledger
 from .port import (
+    FATES,
     Act,
     Build,
     Capability,
@@ -19,6 +20,7 @@ from .port import (
 from .shipping import ship
 
 __all__ = [
+    "FATES",
     "Act",
     "Build",
     "Capability",

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from carbon254.errors import PermanentError
 
+# How a source record ends; exactly one of them.
+FATES = ("stored", "confirmed", "duplicate", "rejected", "held")
 STATES = ("pending", "running", "completed", "failed", "replaying")
 # Which states may follow the present one.
 NEXT: Mapping[str, frozenset[str]] = {
