@@ -56,7 +56,9 @@ class Notary:
         codes: Mapping[str, str],
         clock: Clock,
         score: Callable[[Collection[str]], float | None],
+        emulated: bool = False,
     ) -> None:
+        self._emulated = emulated
         # `score` tells the quality of feeds, 0 to 1; None where nothing of them was judged.
         self._score = score
         self._hot, self._log, self._streams, self._codes, self._clock = hot, log, streams, codes, clock
@@ -160,6 +162,8 @@ class Notary:
 
     def _licence(self, topic: str) -> str:
         provider = self._streams[topic].provider
+        if self._emulated:
+            return f"emulated data, not of {provider.name}"
         return f"{provider.licence} ({provider.redistribution})"
 
 

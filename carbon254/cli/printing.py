@@ -35,10 +35,10 @@ class Account:
         for line in rows.rejects["line"]:
             if line is None:
                 self._tally.refuse()
-        if frame.height:
-            self._tally.goes_out(self._tally.mark(frame), {})
-        lost = pl.concat([rows.rejects["line"], late.cast(pl.Int64)])
-        self._tally.close(lost, rows.merged, rows.repeats)
+        marked = self._tally.take(rows, frame, late)
+        if marked.height:
+            self._tally.goes_out(marked, {})
+        self._tally.close()
 
     def told(self) -> str:
         """The counts, and of how much the file is a part; empty where every record was read and nothing lacks."""
@@ -98,6 +98,9 @@ class Printer:
             return
         if self._columns and frame.columns != self._columns:
             raise PayloadRefused("its columns are not those of the files before it; print it by itself")
+        nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+        if nested and self._form == "csv":
+            raise PayloadRefused(f"CSV has no lists, and {', '.join(nested)} holds some: take --format json or arrow")
         frame = told_in(frame, zone)
         if self._form == "arrow":
             self._stream(frame.to_arrow())
@@ -166,12 +169,15 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
 
 
 def _run_of(topic: str, name: str, data: bytes) -> str | None:
-    """The market run of a file's first row as this feed reads it, empty where it has none; None if it cannot."""
+    """The market run that a file states in its first row, as this feed reads it; empty where it has none.
+
+    None if the feed cannot read it. What the card says of every row of its feed is no statement of the file.
+    """
     from carbon254.feeds import feed
 
     try:
-        read = (frame for frame, _ in batches(feed(topic), name, data) if frame.width)
+        read = (rows.frame for rows in feed(topic).read(name, data) if rows.frame.height)
         frame = next(read, pl.DataFrame())
     except PayloadRefused:
         return None
-    return frame["market_run"][0] if "market_run" in frame.columns and frame.height else ""
+    return frame["market_run"][0] or "" if "market_run" in frame.columns else ""

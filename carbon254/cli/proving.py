@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, complain, existing, fail, out, progress, say, show
+from .console import DEFAULT_WORKSPACE, AsJson, Workspace, complain, existing, fail, out, progress, say, show, to_read
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -89,7 +89,8 @@ def _everything(workspace: Path, as_json: bool) -> None:
     from .console import settings_of
 
     # A workspace in use is refused before its files are looked at: they are changing.
-    folder = Folder(existing(workspace))
+    workspace = to_read(workspace)
+    folder = Folder(workspace)
     folder.claim()
     folder.release()
     # A harmed log must not be opened for work: what is derived from it would be wrong too.
@@ -124,8 +125,8 @@ def _opened(workspace: Path) -> Iterator[Node]:
 
     from .console import secrets, settings_of
 
-    with open_node(settings_of(existing(workspace)), secrets()) as node:
-        node.runner.drain()
+    with open_node(settings_of(to_read(workspace)), secrets()) as node:
+        node.catch_up()
         yield node
 
 

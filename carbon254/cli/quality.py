@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,16 +17,17 @@ from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     Workspace,
-    existing,
     fail,
     group,
     market_day,
+    market_days,
     moment,
     out,
     progress,
     say,
     settings_of,
     show,
+    to_read,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -199,8 +200,8 @@ def _judge(bench: Bench, entries: dict[str, list[Any]], names: list[str], first:
     from carbon254.feeds import feed as feed_named
     from carbon254.feeds import feeds
 
-    lowest = market_day(first).isoformat() if first else ""
-    highest = market_day(last).isoformat() if last else "9999-12-31"
+    lowest, last = market_days(first, last)
+    highest = last or date.max.isoformat()
     chosen = [feed_named(name) for name in names] or [feeds()[name] for name in sorted(entries) if name in feeds()]
     found = []
     with progress("feeds", len(chosen)) as advance:
@@ -221,7 +222,8 @@ def _bench(workspace: Path, at: str, again: bool) -> Iterator[tuple[Bench, dict[
     from .books import books
     from .judging import Bench
 
-    folder = Folder(existing(workspace))
+    workspace = to_read(workspace)
+    folder = Folder(workspace)
     entries: dict[str, list[Any]] = {}
     with books(workspace) as (ledger, _):
         for entry in ledger.entries(limit=1_000_000):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from carbon254.names import in_order
+
 from .console import existing, market_day, moment, progress, say, secrets, settings_of
 from .proving import show_proof
 
@@ -72,13 +74,11 @@ def _span(node: Node, asked: Asked) -> tuple[datetime, datetime] | None:
     if asked.partition:
         return day_span(source.stream, market_day(asked.partition))
     if asked.arrived_from:
-        edges = moment(asked.arrived_from, clock), moment(asked.arrived_to, clock)
+        edges = in_order(moment(asked.arrived_from, clock), moment(asked.arrived_to, clock))
         found = node.pipeline.rebuilder.arrived(asked.feed, *edges)
         return None if found is None else whole_days(source, found[0], found[1] + timedelta(microseconds=1))
     low, high = moment(asked.start, clock), moment(asked.end, clock)
-    if low >= high:
-        raise typer.BadParameter(f"--from {asked.start} is not before --to {asked.end}")
-    return whole_days(source, low, high)
+    return whole_days(source, *in_order(low, high))
 
 
 def _who() -> str:

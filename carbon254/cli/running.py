@@ -30,6 +30,7 @@ from carbon254.workspace import Workspace
 
 from .beside import wait_until_carried
 from .console import complain, progress, say, secrets, settings_of, show
+from .origin import keep_apart
 
 _AT_ONCE = 500
 
@@ -104,6 +105,7 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     folder = Workspace(workspace)
     if folder.running() is None:
         with open_node(settings, secrets()) as node:
+            keep_apart(node.workspace, node.log, node.raw, settings)
             pipeline = node.pipeline
             yield Desk(
                 folder, node.log, pipeline.inbox, pipeline.fetcher, node.clock, node, pipeline.checks, node.ledger
@@ -115,6 +117,7 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
         raw = open_raw(settings.raw_at(folder.path("raw")), settings.s3_endpoint)
+        keep_apart(folder, log, raw, settings)
         inbox = Inbox(raw, log, Metrics())
         yield Desk(folder, log, inbox, fetcher, clock, None, FeedRunner(ledger, clock), ledger)
     finally:

@@ -1,4 +1,7 @@
-"""One payload on its way: its batches go through the stages in order, and what cannot becomes letters."""
+"""One payload on its way: its batches go through the stages in order, and what cannot becomes letters.
+
+All rows of a payload are one statement, and the gate judges it whole: how a parser cuts it decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from carbon254.calendars import day_of, market_day_span
+from carbon254.calendars import day_of, market_day_of, market_day_span
 from carbon254.model import Flag
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
@@ -26,6 +29,8 @@ from .source import ParsedRows, Source
 from .tally import AGAIN, Pages, Tally
 
 _PARTIAL = 0.5
+# Rows of one record of `rows.<topic>`.
+_RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
@@ -47,9 +52,10 @@ class Work:
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
         self._places, self._releases = places, releases
-        self._batches = 0
+        self._batches, self._taken = 0, 0
+        self._frames: list[pl.DataFrame] = []
         self._parted = False
-        # Whether an earlier payload brought an interval of the batch; always possible where that is not remembered.
+        # Whether an earlier payload brought an interval of this one; always possible where that is not remembered.
         self._repeated = seen is None
         self._tally = outcome.tally = Tally(source.dataset)
         self._pages = Pages()
@@ -68,7 +74,7 @@ class Work:
         self._pages.add(rows.counted)
         self._outcome.part = self._pages.part
         if rows.frame.is_empty():
-            self._tally.close(rows.rejects["line"], rows.merged, rows.repeats)
+            self._tally.take(rows, rows.frame, rows.rejects["line"].clear())
             return
         done = normalise(rows.frame, self._source.stream)
         if done.rejects.height:
@@ -76,12 +82,13 @@ class Work:
             for (line, reason), raw in zip(done.rejects.iter_rows(), raws.iter_rows(named=True), strict=False):
                 self.letter(line, reason, json.dumps(raw, default=str), "normalise")
         if done.frame.height:
-            self._emit(self._tally.mark(done.frame))
-        late = done.rejects["line"].cast(pl.Int64)
-        self._tally.close(pl.concat([rows.rejects["line"], late]), rows.merged, rows.repeats)
+            self._emit(self._tally.take(rows, done.frame, done.rejects["line"]))
+        else:
+            self._tally.take(rows, done.frame, done.rejects["line"])
 
     def finish(self) -> None:
-        """After the last batch: withdraw what a complete payload no longer lists; remember what it listed."""
+        """After the last batch: judge the statement; withdraw what a complete payload no longer lists."""
+        self.judge()
         whole = self._source.stream.complete and not self._outcome.letters and not self._outcome.part
         if self._seen is not None and whole:
             self._withdraw(self._seen.seen)
@@ -112,21 +119,28 @@ class Work:
         else:
             seen = self._seen.load(frame)
             pairs = frame.select("interval_start", "interval_end").unique().iter_rows()
-            self._repeated = any(seen.names_before(pair, self._arrival.offset) for pair in pairs)
+            self._repeated |= any(seen.names_before(pair, self._arrival.offset) for pair in pairs)
             frame = arrivals.known(frame, self._source.stream, self._arrival, seen)
             self._seen.remember(frame, self._arrival)
-        self._store(frame)
+        self._frames.append(enrich(frame, self._source.stream, self._places))
 
-    def _store(self, frame: pl.DataFrame) -> None:
-        frame = enrich(frame, self._source.stream, self._places)
-        split = self._judged(frame, self._source.gate) if self._source.gate else None
-        if split is None or split.held is None:
-            self._publish(frame)
+    def judge(self) -> None:
+        """Part what was taken: rows go out, or stay. What a refusal cut short is judged as far as it came."""
+        self._part()
+        self._tally.close()
+
+    def _part(self) -> None:
+        if not self._frames:
             return
-        self._parted = True
-        if split.good.height:
-            self._publish(split.good)
-        self._hold(split.held)
+        frame = self._frames[0] if len(self._frames) == 1 else pl.concat(self._frames, how="diagonal_relaxed")
+        self._frames = []
+        split = self._judged(frame, self._source.gate) if self._source.gate else Split(frame, None)
+        self._parted = split.held is not None
+        for rows in split.good.iter_slices(_RECORD_ROWS):
+            if rows.height:
+                self._publish(rows)
+        if split.held is not None:
+            self._hold(split.held)
 
     def _judged(self, frame: pl.DataFrame, gate: Gate) -> Split:
         """What the gate lets through; fingerprints of long batches are compared with other days' and remembered."""
@@ -134,8 +148,11 @@ class Work:
             return gate.split(frame, self._arrival.received_at)
         days = day_of(frame["interval_start"], self._source.stream.clock).unique().sort().to_list()
         split = gate.split(frame, self._arrival.received_at, self._seen.prints(days, self._record.offset))
-        if split.prints:
-            self._seen.remember_prints(days[0], self._record.offset, split.prints)
+        by_day: dict[date, list[int]] = {}
+        for start, one in split.prints:
+            by_day.setdefault(market_day_of(start, self._source.stream.clock), []).append(one)
+        for day, some in by_day.items():
+            self._seen.remember_prints(day, self._record.offset, some)
         return split
 
     def _publish(self, frame: pl.DataFrame, released: str = "") -> None:
@@ -234,11 +251,16 @@ class Work:
             "region": self._source.stream.market,
             "product_tier": self._source.stream.product_tier,
         }
-        instant = pl.Datetime("us", "UTC")
+        instant, first = pl.Datetime("us", "UTC"), self._taken
+        self._taken += frame.height
+        place = [pl.int_range(first, self._taken, dtype=pl.UInt32).alias("position")] if "position" in names else []
         return frame.with_columns(
-            pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
-            for name, value in fixed.items()
-            if name in names and name not in frame.columns
+            *place,
+            *(
+                pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
+                for name, value in fixed.items()
+                if name in names and name not in frame.columns
+            ),
         )
 
     def _withdraw(self, seen: Seen) -> None:

@@ -27,10 +27,10 @@ import polars as pl
 from carbon254.model import Dataset
 
 from .codec import pack_numbers
-from .source import Counted
+from .source import Counted, ParsedRows
 
 _REJECTED, _HELD, _OUT, _DUPLICATE = 4, 3, 2, 1
-AGAIN = "_again"
+AGAIN, RECORD = "_again", "_record"
 
 
 @dataclass
@@ -57,7 +57,10 @@ class Pages:
 
 @dataclass
 class Tally:
-    """Counts of one payload, batch by batch. `records` is the sum of the other four."""
+    """Counts of one payload. `records` is the sum of the other four, once the tally is closed.
+
+    Records are numbered through the payload: the lines of a batch behind those of the batches before it.
+    """
 
     dataset: Dataset
     records: int = 0
@@ -65,73 +68,95 @@ class Tally:
     held: int = 0
     duplicate: int = 0
     out: int = 0
+    _base: int = 0
     _said: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
+    _lost: list[pl.Series] = field(default_factory=list)
+    _merged: list[pl.DataFrame] = field(default_factory=list)
+    _repeats: list[pl.Series] = field(default_factory=list)
     _rows: list[pl.DataFrame] = field(default_factory=list)
     _headers: list[dict[str, Any]] = field(default_factory=list)
 
-    def mark(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """`frame` with AGAIN: true for rows that an earlier row of the payload says already, key and values."""
+    def take(self, rows: ParsedRows, frame: pl.DataFrame, late: pl.Series) -> pl.DataFrame:
+        """Count a batch in; `frame` are its observations, `late` records that gave none. The frame comes back with
+        RECORD, its rows' records, and AGAIN: true where an earlier row of the payload has the same key and values."""
+        base, lost = self._base, pl.concat([rows.rejects["line"].cast(pl.Int64), late.cast(pl.Int64)]).drop_nulls()
+        ends = [lost.max(), frame["line"].max() if "line" in frame.columns else None]
+        if len(lost):
+            self._lost.append(lost + base)
+        if rows.merged is not None and rows.merged.height:
+            self._merged.append(rows.merged.select(pl.col("record", "line") + base))
+            ends += [rows.merged["record"].max(), rows.merged["line"].max()]
+        if rows.repeats is not None and len(rows.repeats):
+            self._repeats.append(rows.repeats.cast(pl.Int64) + base)
+            ends.append(rows.repeats.max())
+        self._base += max((int(end) for end in ends if end is not None), default=0)  # type: ignore[arg-type]
+        if "line" not in frame.columns or not frame.height:
+            return frame
+        return self._marked(frame).with_columns((pl.col("line").cast(pl.Int64) + base).alias(RECORD))
+
+    def goes_out(self, frame: pl.DataFrame, headers: dict[str, Any]) -> None:
+        """Rows went out; `headers` of their record get the records they come from."""
+        if RECORD in frame.columns:
+            self._note(frame, pl.when(AGAIN).then(_DUPLICATE).otherwise(_OUT))
+            headers["lines"] = pack_numbers(frame[RECORD].to_numpy())
+            self._headers.append(headers)
+
+    def stays(self, frame: pl.DataFrame) -> None:
+        """Rows are held."""
+        if RECORD in frame.columns:
+            self._note(frame, pl.lit(_HELD))
+
+    def refuse(self) -> None:
+        """What cannot be read as records at all, a payload or the rest of it, is one record that is rejected."""
+        self.records, self.rejected = self.records + 1, self.rejected + 1
+
+    def close(self) -> None:
+        """Count what was taken, once it is known which rows went out and which stay."""
+        if not (self._lost or self._merged or self._repeats) and self._all_out():
+            return
+        empty = pl.DataFrame(schema={"line": pl.Int64, "fate": pl.Int32})
+        by_line = pl.concat([empty, *self._rows]).group_by("line").agg(pl.col("fate").max())
+        lost = pl.concat([empty["line"], *self._lost]).unique().alias("line").to_frame()
+        bad = lost.with_columns(pl.lit(True).alias("bad"))
+        own = pl.concat([by_line.select("line"), lost]).unique().select(record="line", line="line")
+        own = own.join(by_line, on="line", how="left").join(bad, on="line", how="left")
+        fates = [own.with_columns(pl.when("bad").then(_REJECTED).otherwise("fate").cast(pl.Int32).alias("fate"))]
+        if self._merged:
+            more = pl.concat(self._merged).join(by_line, on="line", how="left").join(bad, on="line", how="left")
+            told = pl.coalesce("fate", pl.when("bad").then(_REJECTED)).cast(pl.Int32)
+            fates.append(more.with_columns(told.alias("fate")))
+        if self._repeats:
+            again = pl.concat(self._repeats)
+            told = pl.DataFrame({"record": again, "line": again})
+            fates.append(told.with_columns(pl.lit(_DUPLICATE, dtype=pl.Int32).alias("fate")))
+        self._count(pl.concat([one.select("record", "line", "fate") for one in fates]))
+        self._forget()
+
+    def _marked(self, frame: pl.DataFrame) -> pl.DataFrame:
         names = {one.name for one in self.dataset.columns if one.role in ("key", "value")} | {"revision"}
         hashes = frame.select(name for name in frame.columns if name in names).hash_rows()
         again = ~hashes.is_first_distinct() | pl.Series(np.isin(hashes.to_numpy(), self._said))
         self._said = np.concatenate([self._said, hashes.unique().to_numpy()])
         return frame.with_columns(again.alias(AGAIN))
 
-    def goes_out(self, frame: pl.DataFrame, headers: dict[str, Any]) -> None:
-        """Rows of the batch under way went out; `headers` of their record get the lines they come from."""
-        if "line" in frame.columns:
-            self._note(frame, pl.when(AGAIN).then(_DUPLICATE).otherwise(_OUT))
-            headers["lines"] = pack_numbers(frame["line"].to_numpy())
-            self._headers.append(headers)
-
-    def stays(self, frame: pl.DataFrame) -> None:
-        """Rows of the batch under way are held."""
-        if "line" in frame.columns:
-            self._note(frame, pl.lit(_HELD))
-
-    def close(self, rejected: pl.Series, merged: pl.DataFrame | None, repeats: pl.Series | None) -> None:
-        """End the batch: `rejected` are its records without rows of their own, for want of a reason to stand."""
-        plain = not len(rejected) and merged is None and not (repeats is not None and len(repeats))
-        if plain and self._all_out():
-            return
-        empty = pl.DataFrame(schema={"line": pl.Int64, "fate": pl.Int32})
-        rows = pl.concat([empty, *self._rows])
-        by_line = rows.group_by("line").agg(pl.col("fate").max())
-        lost = rejected.drop_nulls().cast(pl.Int64).unique().alias("line").to_frame()
-        own = pl.concat([by_line.select("line"), lost]).unique().select(record="line", line="line")
-        bad = lost.with_columns(pl.lit(True).alias("bad"))
-        own = own.join(by_line, on="line", how="left").join(bad, on="line", how="left")
-        own = own.with_columns(pl.when("bad").then(_REJECTED).otherwise("fate").cast(pl.Int32).alias("fate"))
-        pairs = own.select("record", "line", "fate")
-        if merged is not None and merged.height:
-            more = merged.join(by_line, on="line", how="left").join(bad, on="line", how="left")
-            more = more.with_columns(pl.coalesce("fate", pl.when("bad").then(_REJECTED)).cast(pl.Int32).alias("fate"))
-            pairs = pl.concat([pairs, more.select("record", "line", "fate")])
-        if repeats is not None and len(repeats):
-            told = pl.DataFrame({"record": repeats, "line": repeats}, schema={"record": pl.Int64, "line": pl.Int64})
-            pairs = pl.concat([pairs, told.with_columns(pl.lit(_DUPLICATE, dtype=pl.Int32).alias("fate"))])
-        self._count(pairs, plain=merged is None)
-        self._rows, self._headers = [], []
-
-    def refuse(self) -> None:
-        """What cannot be read as records at all, a payload or the rest of it, is one record that is rejected."""
-        self.records, self.rejected = self.records + 1, self.rejected + 1
-
     def _all_out(self) -> bool:
-        """Count a batch as most are: each of its rows has a line of its own and goes out. False where it is another."""
-        if len(self._rows) != 1 or not self._headers:
+        """Count a payload as most are: each row has a record of its own and goes out. False where it is another."""
+        if not self._headers:
             return False
-        (rows,) = self._rows
+        rows = pl.concat(self._rows)
         if not (rows["fate"] == _OUT).all() or rows["line"].n_unique() < rows.height:
             return False
         self.records, self.out = self.records + rows.height, self.out + rows.height
-        self._rows, self._headers = [], []
+        self._forget()
         return True
 
-    def _note(self, frame: pl.DataFrame, fate: pl.Expr) -> None:
-        self._rows.append(frame.select(pl.col("line").cast(pl.Int64), fate.cast(pl.Int32).alias("fate")))
+    def _forget(self) -> None:
+        self._lost, self._merged, self._repeats, self._rows, self._headers = [], [], [], [], []
 
-    def _count(self, pairs: pl.DataFrame, plain: bool) -> None:
+    def _note(self, frame: pl.DataFrame, fate: pl.Expr) -> None:
+        self._rows.append(frame.select(pl.col(RECORD).alias("line"), fate.cast(pl.Int32).alias("fate")))
+
+    def _count(self, pairs: pl.DataFrame) -> None:
         fates = pairs.group_by("record").agg(pl.col("fate").max())
         counts = dict(fates["fate"].value_counts().iter_rows())
         self.records += fates.height
@@ -139,8 +164,6 @@ class Tally:
         self.held += counts.get(_HELD, 0)
         self.duplicate += counts.get(_DUPLICATE, 0)
         self.out += counts.get(_OUT, 0)
-        if not self._headers or (plain and counts.get(_OUT, 0) == fates.height):
-            return
         out = fates.filter(pl.col("fate") == _OUT).select("record")
         told = pairs.join(out, on="record", how="semi").sort("record", "line")
         for headers in self._headers:

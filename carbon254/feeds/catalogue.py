@@ -16,6 +16,7 @@ from typing import Any
 
 from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
 from carbon254.model import Stream
+from carbon254.nearest import pick
 from carbon254.wire.archive import heads
 from carbon254.wire.text import utf8_head
 
@@ -109,11 +110,9 @@ def feeds() -> Mapping[str, Feed]:
 
 
 def feed(topic: str) -> Feed:
-    """The feed with this topic. Raises UnknownFeed naming those there are."""
+    """The feed with this topic, in any case. Raises UnknownFeed with the nearest ones."""
     found = feeds()
-    if topic not in found:
-        raise UnknownFeed(f"no feed {topic!r}; there are: {', '.join(sorted(found))}")
-    return found[topic]
+    return found[pick("feed", topic, sorted(found), UnknownFeed)]
 
 
 def candidates(name: str, data: bytes) -> list[str]:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from carbon254.errors import PayloadRefused
@@ -24,18 +25,20 @@ from .names import require as require_names
 from .text import utf8, utf8_head
 
 BLOCK_BYTES = 16 << 20
-# Lines that the fast reader cannot take are read one by one, so many bytes at a time.
-_CAREFUL_BYTES = 256 << 10
+# What the fast reader cannot take is read as text first, and line by line where that fails; so many bytes at a time.
+_TEXT_BYTES, _CAREFUL_BYTES = 1 << 20, 256 << 10
 _HEAD = 65_536
 # More rejects than this, and more than rows, and the file is no such file: each of them would be a dead letter.
 MOST_REJECTS = 10_000
 _QUOTED = re.compile(rb'"[^"\n]*"')
 _BLANK = re.compile(rb"[ \t,\"]*\r?(?:\n|\Z)")
 _SEPARATOR = re.compile(rb'"?sep=(.)"?\s*\r?(?:\n|\Z)', re.I)
+_LINE_FEED, _COMMA = 10, 44
 _OTHERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _GROUPED = r"^[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})$"
 
 Types = Mapping[str, pl.DataType | type[pl.DataType]]
+_Texts = Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +154,41 @@ def _blocks(chunk: bytes, layout: _Layout, line: int, ends: int) -> Iterator[Blo
     if commas > height * (layout.width - 1) and b'"' in chunk:
         commas = _QUOTED.sub(b"", chunk).count(b",")
     if layout.width and commas == height * (layout.width - 1):
-        for reader in (_typed, _texts):
-            try:
-                block = reader(chunk, layout, line, height)
-            except (pl.exceptions.PolarsError, UnicodeDecodeError):
-                continue
-            if block is not None:
+        if (block := _tried(_typed, chunk, layout, line, height)) is not None:
+            yield block
+            return
+        for piece, first in _pieces(chunk, line, _TEXT_BYTES):
+            rows = piece.count(b"\n") + (not piece.endswith(b"\n"))
+            if (block := _tried(_texts, piece, layout, first, rows)) is not None:
                 yield block
-                return
+            else:
+                yield from _one_by_one(piece, layout, first)
+        return
     yield from _one_by_one(chunk, layout, line)
+
+
+def _tried(
+    reader: Callable[[bytes, _Layout, int, int], Block | None], chunk: bytes, layout: _Layout, line: int, height: int
+) -> Block | None:
+    try:
+        return reader(chunk, layout, line, height)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError):
+        return None
+
+
+def _pieces(chunk: bytes, line: int, size: int) -> Iterator[tuple[bytes, int]]:
+    """(whole lines of at least `size` bytes, the number of the first)."""
+    position = 0
+    while position < len(chunk):
+        cut = chunk.find(b"\n", min(position + size, len(chunk))) + 1 or len(chunk)
+        piece = chunk[position:cut]
+        yield piece, line
+        line, position = line + piece.count(b"\n"), cut
 
 
 def _table(chunk: bytes, layout: _Layout, types: Types, line: int, height: int) -> pl.DataFrame | None:
     """The asked columns of `chunk` and `line`, without rows that have nothing in them; None where lines got lost."""
-    # The last cell is always read: only then is a line with too many of them told.
+    # The last cell is always read: it is null in a line that is too short, whatever a long one makes up for.
     places = sorted({*layout.places.values(), layout.width - 1})
     frame = pl.read_csv(
         chunk,
@@ -174,7 +198,7 @@ def _table(chunk: bytes, layout: _Layout, types: Types, line: int, height: int) 
         schema_overrides={str(place): types[name] for name, place in layout.places.items()},
         infer_schema=False,
     )
-    if frame.height != height:
+    if frame.height != height or (frame[str(places[-1])].null_count() and not _even(chunk, layout.width)):
         return None
     numbers = pl.int_range(line, line + pl.len(), dtype=pl.Int64).alias("line")
     frame = frame.select(*(pl.col(str(place)).alias(name) for name, place in layout.places.items()), numbers)
@@ -182,6 +206,16 @@ def _table(chunk: bytes, layout: _Layout, types: Types, line: int, height: int) 
     if named and frame[named[0]].null_count():
         frame = frame.filter(~pl.all_horizontal(pl.col(named).is_null()))
     return frame
+
+
+def _even(chunk: bytes, width: int) -> bool:
+    """True where every line has as many cells as the header."""
+    view = np.frombuffer(_QUOTED.sub(b"", chunk) if b'"' in chunk else chunk, np.uint8)
+    ends, commas = np.flatnonzero(view == _LINE_FEED), np.flatnonzero(view == _COMMA)
+    before = np.searchsorted(commas, ends)
+    return bool(
+        (np.diff(before, prepend=0, append=len(commas))[: len(ends) + (view[-1] != _LINE_FEED)] == width - 1).all()
+    )
 
 
 def _typed(chunk: bytes, layout: _Layout, line: int, height: int) -> Block | None:
@@ -196,17 +230,16 @@ def _texts(chunk: bytes, layout: _Layout, line: int, height: int) -> Block | Non
         return None
     stripped = pl.col(pl.String).str.strip_chars()
     frame = frame.with_columns(pl.when(stripped != "").then(stripped).name.keep())
-    return _cast(frame, layout.types, [], [], [], lambda number: chunk.split(b"\n")[number - line])
+
+    def texts() -> _Texts:
+        return dict(enumerate(chunk.decode("utf-8", "replace").split("\n"), line))
+
+    return _cast(frame, layout.types, [], [], [], texts)
 
 
 def _one_by_one(chunk: bytes, layout: _Layout, line: int) -> Iterator[Block]:
-    position = 0
-    while position < len(chunk):
-        cut = chunk.find(b"\n", min(position + _CAREFUL_BYTES, len(chunk)))
-        cut = len(chunk) if cut < 0 else cut + 1
-        piece = chunk[position:cut]
-        yield _forgiving(piece, layout, line)
-        line, position = line + piece.count(b"\n"), cut
+    for piece, first in _pieces(chunk, line, _CAREFUL_BYTES):
+        yield _forgiving(piece, layout, first)
 
 
 def _forgiving(chunk: bytes, layout: _Layout, line: int) -> Block:
@@ -233,7 +266,7 @@ def _forgiving(chunk: bytes, layout: _Layout, line: int) -> Block:
     frame = pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String)).with_columns(
         pl.Series("line", kept, dtype=pl.Int64)
     )
-    return _cast(frame, layout.types, lines, reasons, raws, lambda number: raw_lines[number - line].encode())
+    return _cast(frame, layout.types, lines, reasons, raws, lambda: dict(enumerate(raw_lines, line)))
 
 
 def _fitted(row: list[str], width: int) -> list[str]:
@@ -258,19 +291,27 @@ def _cast(
     lines: list[int],
     reasons: list[str],
     raws: list[str],
-    raw_of: Callable[[int], bytes],
+    texts: Callable[[], _Texts],
 ) -> Block:
+    """Cells as their types; rows with one that is not a number go to the rejects, with the `texts` by line number."""
     numeric = [name for name in frame.columns if name in types and types[name] != pl.String]
     cast = frame.with_columns(number_text(pl.col(name)).cast(types[name], strict=False) for name in numeric)
+    wrong = [cast[name].is_null() & frame[name].is_not_null() for name in numeric]
     bad = pl.Series("bad", [False] * frame.height, dtype=pl.Boolean)
-    for name in numeric:
-        wrong = cast[name].is_null() & frame[name].is_not_null()
-        for number, cell in zip(frame["line"].filter(wrong & ~bad), frame[name].filter(wrong & ~bad), strict=True):
+    for one in wrong:
+        bad = bad | one
+    if (count := int(bad.sum())) > MOST_REJECTS and count > frame.height // 2:
+        first = frame.filter(bad)["line"][0]
+        raise PayloadRefused(f"most of its lines cannot be read; line {first}: a cell is not a number")
+    said, seen = texts() if count else {}, pl.Series("seen", [False] * frame.height, dtype=pl.Boolean)
+    for name, one in zip(numeric, wrong, strict=True):
+        here = one & ~seen
+        for number, cell in zip(frame["line"].filter(here), frame[name].filter(here), strict=True):
             lines.append(number)
             reasons.append(f"{name}: {cell!r} is not a number")
-            raws.append(raw_of(number).decode("utf-8", "replace").rstrip("\r"))
-        bad = bad | wrong
-    return Block(cast.filter(~bad), lines, reasons, raws)
+            raws.append(said[number].rstrip("\r"))
+        seen = seen | one
+    return Block(cast.filter(~bad) if count else cast, lines, reasons, raws)
 
 
 def number_text(text: pl.Expr) -> pl.Expr:

@@ -28,6 +28,10 @@ _GZIP_HEAD = 512
 _FREE_STREAMS, _MEAN_STREAM = 1_000, 1_024
 
 
+class TooMuch(PayloadRefused):
+    """Packed bytes that would become more content than so few of them may be."""
+
+
 class Allowance:
     """How much content the packed bytes that were read may have become. One for all members of an archive."""
 
@@ -40,14 +44,12 @@ class Allowance:
         self._packed += packed
 
     def wrote(self, content: int) -> None:
-        """`content` more bytes came of them. Raises PayloadRefused where that is too much."""
+        """`content` more bytes came of them. Raises TooMuch where that is more than allowed."""
         self._content += content
         short = min(_SHORT_RATIO * self._packed + _SLACK, _SHORT)
         limit = min(max(short, _LONG_RATIO * self._packed), self._most)
         if self._content > limit:
-            raise PayloadRefused(
-                f"{self._what} content exceeds {limit:,} bytes, the most that so few packed ones may be"
-            )
+            raise TooMuch(f"{self._what} content exceeds {limit:,} bytes, the most that so few packed ones may be")
 
 
 class Codec(Protocol):
@@ -140,6 +142,19 @@ def pour(codec: Codec, packed: memoryview, allowance: Allowance) -> Iterator[byt
                 yield out
     except (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, MemoryError) as error:
         raise PayloadRefused(f"the packed stream is broken: {error}") from error
+
+
+def inflate(data: bytes, most: int = MAX_BYTES) -> bytes:
+    """Content of a zlib stream, or of a raw deflate one, which some servers send for it.
+
+    Raises PayloadRefused where it is broken, truncated or too much.
+    """
+    wrapped = len(data) > 1 and data[0] & 0x0F == zlib.DEFLATED and not int.from_bytes(data[:2], "big") % 31
+    codec = Deflate(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    content = b"".join(pour(codec, memoryview(data), Allowance("deflate", most)))
+    if not codec.eof:
+        raise PayloadRefused("deflate stream is truncated")
+    return content
 
 
 def gunzip(data: bytes | memoryview, most: int = MAX_BYTES) -> bytes:

@@ -107,7 +107,7 @@ def _together(read: list[tuple[str, pl.DataFrame, pl.DataFrame, Texts]], stream:
     rows = _rows_of(pl.concat([frame.select(columns) for frame in frames]), pl.concat(bads), texts, stream)
     where = [(read[at][0], line) for at, line in map(place, rows.rejects["line"].to_list())]
     named = pl.Series([f"{name} line {line}: " for name, line in where], dtype=pl.String)
-    return replace(rows, rejects=rows.rejects.with_columns(named + rows.rejects["reason"]))
+    return replace(rows, rejects=rows.rejects.with_columns((named + rows.rejects["reason"]).alias("reason")))
 
 
 def _read(payload: Payload) -> tuple[pl.DataFrame, pl.DataFrame, Texts]:
