@@ -62,7 +62,7 @@ _BARS_REST_S = 2.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
-    "project": ("rows.", "held."),
+    "project": ("rows.", "held.", "counts."),
     "bars": ("rows.",),
     "lake": ("c254.journal",),
     "publish": ("rows.",),

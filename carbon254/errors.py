@@ -4,6 +4,7 @@ Carbon254Error
 ├── TransientError            the same call may go through later
 │   ├── Throttled             the provider asked us to wait (carries `retry_after_s`)
 │   ├── NotPublished          the provider has not published this span yet
+│   ├── ShortAnswer           an answer that does not hold what it announces
 │   └── CircuitOpen           the host failed too often; we are leaving it alone
 └── PermanentError            trying again changes nothing
     ├── PayloadRefused        bytes that are not what the feed publishes
@@ -57,6 +58,10 @@ class Throttled(TransientError):
 
 class NotPublished(TransientError):
     """The provider has not published this span yet."""
+
+
+class ShortAnswer(TransientError):
+    """An answer that does not hold what it announces: a page is short, or a file was cut."""
 
 
 class CircuitOpen(TransientError):

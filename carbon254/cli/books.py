@@ -8,12 +8,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from carbon254.app import open_named_log
+from carbon254.calendars import market_day_of
 from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.feeds import feeds
 from carbon254.model import dataset
 from carbon254.nearest import pick
 from carbon254.stores.ledger import (
+    FATES,
     Completeness,
+    Counts,
     Entry,
     Ledger,
     LedgerStore,
@@ -156,10 +159,25 @@ def trail(workspace: Path, feed: str, partition: str, limit: int, backend: str =
     with books(workspace, backend) as (ledger, _):
         acts = ledger.trail(feed, partition or None, limit)
         changes = ledger.history(feed, partition) if partition else []
+        counts = ledger.counts(feed, limit=limit) if isinstance(ledger, Ledger) else []
     lines = [(at, "c254", state, feed, partition, note) for state, at, note in changes]
+    lines += [line for one in counts if (line := _payload_line(one, partition))]
     lines += [(act.at, act.who, act.what, act.feed, act.partition, act.why) for act in acts]
     ordered = sorted(lines, key=lambda line: line[0], reverse=True)[:limit]
     tell(("when", "who", "what", "feed", "partition", "why"), ordered, as_json)
+
+
+def _payload_line(counts: Counts, partition: str) -> tuple | None:
+    """What became of a payload's records, as a line of history; None where it has nothing of the partition."""
+    clock = feeds()[counts.feed].stream.clock
+    spans = [text for text in (counts.first, counts.last) if text]
+    days = [str(market_day_of(datetime.fromisoformat(text), clock)) if "T" in text else text for text in spans]
+    if partition and not (days and days[0] <= partition <= days[-1]):
+        return None
+    told = ", ".join(f"{getattr(counts, name):,} {name}" for name in FATES if getattr(counts, name))
+    why = f"{counts.name}: {counts.records:,} records: {told or 'none'}" + (f"; {counts.note}" if counts.note else "")
+    at = datetime.fromisoformat(counts.received_at)
+    return at, "c254", "payload", counts.feed, "..".join(dict.fromkeys(days)), why
 
 
 def _mark(feed: str, mark: datetime | None) -> date | datetime | None:

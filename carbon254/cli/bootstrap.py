@@ -53,7 +53,7 @@ def topics() -> Iterator[Topic]:
     yield Topic(LISTS)
     for stream in streams().values():
         kept = {"retention.ms": str(int(stream.retention.total_seconds() * 1000))}
-        for room in ("raw", "rows", "held", "dlq"):
+        for room in ("raw", "rows", "held", "counts", "dlq"):
             yield Topic(f"{room}.{stream.topic}", stream.partitions)
         yield Topic(published_topic(stream), stream.partitions, kept)
         if stream.dataset == "market_ticks":

@@ -79,11 +79,12 @@ def parse(
 ) -> None:
     """Print files' normalised rows, without a workspace.
 
-    Rejected rows go to standard error with line and reason. Exit 3 if any row was rejected, 2 if a file is not
-    understood. Example: `c254 feeds parse RTBM-LMP-SL-202503310840.csv`
+    Rejected rows go to standard error with line and reason, and what became of the records where not all were read.
+    Exit 3 if any row was rejected, 2 if a file is not understood. Example:
+    `c254 feeds parse RTBM-LMP-SL-202503310840.csv`
     """
     from .console import form_of, zone_of
-    from .printing import Printer, batches, choose
+    from .printing import Account, Printer, batches, choose
 
     form = form_of(form)
     tz = "market" if tz.lower() == "market" else zone_of(tz).key
@@ -93,12 +94,15 @@ def parse(
         try:
             chosen = choose(path.name, data, feed or None)
             zone = chosen.stream.clock if tz == "market" else tz
-            for frame, rejects in batches(chosen, path.name, data):
+            account = Account(chosen)
+            for frame, rejects in batches(chosen, path.name, data, account):
                 printer.write(frame, zone)
                 for line, reason, raw in rejects:
                     where = path.name if line is None else f"{path.name}: line {line}"
                     typer.echo(plain(f"{where}: {reason}" + (f" | {raw}" if raw else "")), err=True)
                 rejected += len(rejects)
+            if told := account.told():
+                typer.echo(plain(f"{path.name}: {told}"), err=True)
         except NothingYet as empty:
             fail(f"{path.name}: unpublished: {str(empty).removeprefix(f'{path.name}: ')}", code=2)
         except (PayloadRefused, UnknownFeed) as refusal:

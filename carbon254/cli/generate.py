@@ -114,14 +114,14 @@ def _malformed(desk: Desk, count: int, seed: int) -> None:
     from carbon254.emulator.malformed import malformed
     from carbon254.ingest import Arrived
 
-    expected, before = 0, desk.log.count_letters()
+    expected = 0
     with progress("payloads", count) as advance:
         for done, (topic, name, data, letters) in enumerate(malformed(count, seed), start=1):
-            _, new = desk.inbox.accept(Arrived(topic, data, name, desk.clock.now()))
+            new = desk.accept(Arrived(topic, data, name, desk.clock.now()))
             expected += letters if new else 0
             advance(done)
         desk.carry()
-    made = desk.log.count_letters() - before
+    made = sum(one.letters for topic in desk.mine for one in desk.counts(topic))
     show(("payloads", "letters expected", "letters made"), [(count, expected, made)])
     out.print("see them: c254 dlq list", highlight=False)
 
@@ -139,9 +139,7 @@ def _high_volume(desk: Desk, count: int, seed: int) -> None:
             size = min(_TICK_BATCH, count - done)
             messages = ticks(seed, start + timedelta(milliseconds=10 * done), size)
             data = b"\n".join(orjson.dumps(message) for message in messages)
-            desk.inbox.accept(
-                Arrived("market.ticks", data, f"ticks {start:%Y%m%dT%H%M%S} {done}.ndjson", desk.clock.now())
-            )
+            desk.accept(Arrived("market.ticks", data, f"ticks {start:%Y%m%dT%H%M%S} {done}.ndjson", desk.clock.now()))
             advance(done + size)
         began = time.perf_counter()
         desk.carry()
@@ -160,7 +158,9 @@ def _continuous(desk: Desk, chosen: list[str]) -> None:
         while True:
             for topic in topics:
                 start, end = newest(feed(topic).stream, datetime.now(UTC))
-                new = sum(one.state == "new" for one in fetch(desk.fetcher, desk.inbox, topic, start, end))
+                offsets = [one.offset for one in fetch(desk.fetcher, desk.inbox, topic, start, end)]
+                desk.mine[topic] = [one for one in offsets if one is not None]
+                new = len(desk.mine[topic])
                 if new:
                     out.print(f"{datetime.now(UTC):%H:%M:%SZ} {topic}: {new} new payloads", highlight=False)
             desk.carry()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from carbon254.errors import NothingYet, PayloadRefused
 
 if TYPE_CHECKING:
-    from carbon254.feeds import Feed
+    from carbon254.feeds import Feed, Rows
 
 PRICE_COLUMNS = (
     "market", "market_run", "location", "interval_start", "interval_end", "lmp", "energy", "congestion", "loss", "ghg",
@@ -20,15 +20,52 @@ PRICE_COLUMNS = (
 )  # fmt: skip
 
 
-def batches(feed: Feed, name: str, data: bytes) -> Iterator[tuple[pl.DataFrame, list[tuple[int | None, str, str]]]]:
+class Account:
+    """What became of a file's records, as far as that is known without a workspace."""
+
+    def __init__(self, feed: Feed) -> None:
+        from carbon254.engine.tally import Pages, Tally
+        from carbon254.model import dataset
+
+        self._pages, self._tally = Pages(), Tally(dataset(feed.stream.dataset))
+
+    def add(self, rows: Rows, frame: pl.DataFrame, late: pl.Series) -> None:
+        """Count a batch: `frame` are its observations, `late` the records that gave none of them for want of a time."""
+        self._pages.add(rows.counted)
+        for line in rows.rejects["line"]:
+            if line is None:
+                self._tally.refuse()
+        marked = self._tally.take(rows, frame, late)
+        if marked.height:
+            self._tally.goes_out(marked, {})
+        self._tally.close()
+
+    def told(self) -> str:
+        """The counts, and of how much the file is a part; empty where every record was read and nothing lacks."""
+        tally, part = self._tally, self._pages.part
+        if tally.out == tally.records and not part:
+            return ""
+        counts = {"read": tally.out, "duplicate": tally.duplicate, "rejected": tally.rejected}
+        told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        more = f"; {part}, the rest is on other pages" if part else ""
+        return f"{tally.records:,} records: {told}{more}"
+
+
+def batches(
+    feed: Feed, name: str, data: bytes, account: Account | None = None
+) -> Iterator[tuple[pl.DataFrame, list[tuple[int | None, str, str]]]]:
     """(rows, rejects as (line, reason, raw)) of each batch of a payload. Raises PayloadRefused."""
     from carbon254.stages import normalise
 
     for rows in feed.read(name, data):
         if rows.frame.is_empty():
+            if account is not None:
+                account.add(rows, rows.frame, pl.Series([], dtype=pl.Int64))
             yield pl.DataFrame(), list(rows.rejects.iter_rows())
             continue
         done = normalise(rows.frame, feed.stream)
+        if account is not None:
+            account.add(rows, done.frame, done.rejects["line"])
         late = done.rejects.join(rows.frame, on="line", how="left", maintain_order="left")
         bad = [*rows.rejects.iter_rows(), *((row["line"], row["reason"], "") for row in late.iter_rows(named=True))]
         yield shape(done.frame, feed), sorted(bad, key=lambda reject: reject[0] or 0)

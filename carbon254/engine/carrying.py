@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
@@ -29,6 +30,7 @@ from .outcome import Outcome
 from .quarantine import Release, held_record, held_rows
 from .seen import SeenStore
 from .source import ParsedRows, Source
+from .tally import AGAIN, Pages, Tally
 
 _PARTIAL = 0.5
 # Rows of one record of `rows.<topic>`.
@@ -47,6 +49,8 @@ class _Run:
     frames: list[pl.DataFrame] = field(default_factory=list)
     rows: int = 0
     parted: bool = False
+    # Whether an earlier payload brought an interval of this one; always possible where that is not remembered.
+    repeated: bool = False
 
 
 class Work:
@@ -67,6 +71,8 @@ class Work:
         self._places, self._releases = places, releases
         self._batches, self._taken = 0, 0
         self._runs: dict[str, _Run] = {}
+        self._tally = outcome.tally = Tally(source.dataset)
+        self._pages = Pages()
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
             payload=headers["sha256"],
@@ -79,7 +85,10 @@ class Work:
         """One parsed batch through normalise, known-at and enrich."""
         for line, reason, raw in rows.rejects.iter_rows():
             self.letter(line, reason, raw, "parse")
+        self._pages.add(rows.counted)
+        self._outcome.part = self._pages.part
         if rows.frame.is_empty():
+            self._tally.take(rows, rows.frame, rows.rejects["line"].clear())
             return
         done = normalise(rows.frame, self._source.stream)
         if done.rejects.height:
@@ -87,17 +96,22 @@ class Work:
             for (line, reason), raw in zip(done.rejects.iter_rows(), raws.iter_rows(named=True), strict=False):
                 self.letter(line, reason, json.dumps(raw, default=str), "normalise")
         if done.frame.height:
-            self._emit(done.frame)
+            self._emit(self._tally.take(rows, done.frame, done.rejects["line"]))
+        else:
+            self._tally.take(rows, done.frame, done.rejects["line"])
 
     def finish(self) -> None:
         """After the last batch: judge the statement; withdraw what a complete payload no longer lists."""
         self.judge()
+        whole = not self._outcome.letters and not self._outcome.part
         for run in self._runs.values():
-            if run.seen is not None and run.stream.complete and not self._outcome.letters:
+            if run.seen is not None and run.stream.complete and whole:
                 self._withdraw(run, run.seen.seen)
 
     def letter(self, line: int | None, reason: str, raw: str, stage: str) -> None:
         """Keep what could not be read, with its reason."""
+        if line is None:
+            self._tally.refuse()
         self._outcome.letters.append(
             Letter(
                 id=None,
@@ -123,30 +137,38 @@ class Work:
         for name in runs:
             mine, run = frame if len(runs) == 1 else frame.filter(pl.col("market_run") == name), self._run(name)
             assert run.seen is not None
-            mine = arrivals.known(mine, run.stream, self._arrival, run.seen.load(mine))
+            seen = run.seen.load(mine)
+            pairs = mine.select("interval_start", "interval_end").unique().iter_rows()
+            run.repeated |= any(seen.names_before(pair, self._arrival.offset) for pair in pairs)
+            mine = arrivals.known(mine, run.stream, self._arrival, seen)
             run.seen.remember(mine, self._arrival)
             run.frames.append(enrich(mine, run.stream, self._places))
 
     def judge(self) -> None:
         """Part what was taken, run by run: rows go out or stay. A refusal cuts it short, and what came is judged."""
         for run in self._runs.values():
-            if not run.frames:
-                continue
-            frame = run.frames[0] if len(run.frames) == 1 else pl.concat(run.frames, how="diagonal_relaxed")
-            run.frames = []
-            gate = self._source.gate_of(run.stream)
-            split = self._judged(frame, gate, run) if gate else Split(frame, None)
-            run.parted = split.held is not None
-            for rows in split.good.iter_slices(_RECORD_ROWS):
-                if rows.height:
-                    self._publish(rows, run)
-            if split.held is not None:
-                self._hold(split.held, run)
+            if run.frames:
+                self._part(run)
+        self._tally.close()
+
+    def _part(self, run: _Run) -> None:
+        frame = run.frames[0] if len(run.frames) == 1 else pl.concat(run.frames, how="diagonal_relaxed")
+        run.frames = []
+        gate = self._source.gate_of(run.stream)
+        split = self._judged(frame, gate, run) if gate else Split(frame, None)
+        run.parted = split.held is not None
+        for rows in split.good.iter_slices(_RECORD_ROWS):
+            if rows.height:
+                self._publish(rows, run)
+        if split.held is not None:
+            self._hold(split.held, run)
 
     def _run(self, name: str) -> _Run:
         if name not in self._runs:
             stream = self._source.stream.of_run(name)
-            self._runs[name] = _Run(stream, self._seen_of(stream) if self._seen_of else None)
+            self._runs[name] = _Run(
+                stream, self._seen_of(stream) if self._seen_of else None, repeated=self._seen_of is None
+            )
         return self._runs[name]
 
     def _judged(self, frame: pl.DataFrame, gate: Gate, run: _Run) -> Split:
@@ -172,7 +194,7 @@ class Work:
             pl.lit(batch).alias("batch_id"),
         )
         table = conform(frame, self._source.dataset)
-        headers = {
+        headers: dict[str, Any] = {
             "raw": self._record.offset,
             "sha256": self._arrival.payload,
             "batch": batch,
@@ -181,6 +203,9 @@ class Work:
             "arrived_s": self._record.appended_s,
             "days": self._days(frame, run),
         } | ({"released": released} if released else {})
+        if not released and AGAIN in frame.columns:
+            headers["again"] = run.repeated
+            self._tally.goes_out(frame, headers)
         topic = f"rows.{self._source.stream.topic}"
         self._outcome.batches.append(NewRecord(topic, None, headers, encode(table)))
         self._outcome.rows += table.num_rows
@@ -189,6 +214,8 @@ class Work:
 
     def _hold(self, held: pl.DataFrame, run: _Run) -> None:
         """Rows stay, as a record of `held.<topic>`; those that a person released go out after all."""
+        if AGAIN in held.columns:
+            self._tally.stays(held)
         rows = held_rows(held, self._source, self._arrival.payload, self._record.offset, self._arrival.received_at)
         rules = self._source.rules.digest if self._source.rules else ""
         key = f"{self._arrival.payload}-{self._batches}-{len(self._outcome.batches)}-{rules}"

@@ -56,6 +56,7 @@ class Housekeeper:
         # Where rows were ever published, they stay until they all were.
         publishing = (PUBLISH,) if self._log.offsets(PUBLISH) else ()
         self._log.trim("rows.", _CONSUMERS + publishing, now - self._retention)
+        self._log.trim("counts.", ("project",), now - self._retention)
         if self._history is not None:
             # Before anything is forgotten here; what falls in the minute that is shipped twice is kept once.
             ship(self._ledger, self._history, self._shipped)

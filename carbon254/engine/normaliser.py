@@ -16,6 +16,7 @@ from carbon254.stores.raw import RawArchive
 from carbon254.telemetry import Metrics
 
 from .carrying import Work
+from .counting import counts_record
 from .directories import Directories
 from .outcome import Outcome
 from .quarantine import Release, releases
@@ -49,7 +50,7 @@ class Normaliser:
         outcome = self.outcome(record)
         reach("normalise.parsed")
         with self._log.transaction() as txn:
-            txn.append(outcome.batches)
+            txn.append([*outcome.batches, counts_record(record, outcome)])
             reach("normalise.appended")
             for (scope, key), value in outcome.states.items():
                 txn.put_state(scope, key, value)

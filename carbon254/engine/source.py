@@ -15,6 +15,15 @@ from carbon254.quality import Rules
 from .gate import Gate
 
 
+class Counted(Protocol):
+    """What a page says of itself."""
+
+    @property
+    def given(self) -> int: ...
+    @property
+    def announced(self) -> int | None: ...
+
+
 class ParsedRows(Protocol):
     """What a feed's parser yields."""
 
@@ -22,6 +31,12 @@ class ParsedRows(Protocol):
     def frame(self) -> pl.DataFrame: ...
     @property
     def rejects(self) -> pl.DataFrame: ...
+    @property
+    def merged(self) -> pl.DataFrame | None: ...
+    @property
+    def repeats(self) -> pl.Series | None: ...
+    @property
+    def counted(self) -> Counted | None: ...
 
 
 @dataclass(frozen=True)

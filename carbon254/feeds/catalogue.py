@@ -22,7 +22,7 @@ from carbon254.wire.text import utf8_head
 
 from .answers import explain
 from .card import load_card
-from .contract import Payload, Request, Rows
+from .contract import Counted, Payload, Request, Rows
 from .reading import parsed, read
 
 _HEAD = 65_536
@@ -71,6 +71,11 @@ class Feed:
         """The request for the page after `data`, or None."""
         step: Callable[[Request, bytes], Request | None] | None = getattr(self._member("fetch"), "next_page", None)
         return step(request, data) if step else None
+
+    def counted(self, data: bytes) -> Counted | None:
+        """Rows that an answer has and announces; None where it says nothing of the kind."""
+        count: Callable[[bytes], Counted | None] | None = getattr(self._member("fetch"), "counted", None)
+        return count(data) if count else None
 
     def places(self) -> str:
         """The folder's `places.csv` as text; empty where it has none."""

@@ -12,7 +12,9 @@ A folder holds `feed.toml` and these functions:
              or empty answers of its own kind: what such an answer says, with the next step.
 `fetch.py`   `requests(stream, start, end, locations) -> Iterator[Request]`: which requests bring the span
              [start, end) (UTC). No parsing, no network.
-             `next_page(request, data) -> Request | None`, only where answers come in pages.
+             `next_page(request, data) -> Request | None`, only where answers come in pages: what to ask for after
+             the rows of `data`, however many were asked for. `counted(data) -> Counted | None`, where an answer says
+             how many rows it should have: None for what is no such answer (an error, a web page).
 
 Frames of dataset `interval_prices` carry, as a parser yields them:
 
@@ -38,6 +40,7 @@ import polars as pl
 
 from carbon254.model import Stream
 
+MERGED = pl.Schema({"record": pl.Int64, "line": pl.Int64})
 REJECTS = pl.Schema({"line": pl.Int64, "reason": pl.String, "raw": pl.String})
 
 
@@ -51,11 +54,52 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows that an answer has, and rows that the whole answer has by its own word; None where it does not say.
+
+    `page` of `pages`, where it says that, too.
+    """
+
+    given: int
+    announced: int | None = None
+    page: int = 0
+    pages: int = 0
+
+    @classmethod
+    def at(cls, first: int, given: int, asked: int, announced: int | None) -> Counted:
+        """The count of a page that begins with row `first` (from 1) of `announced`, where `asked` rows were asked for.
+
+        A server that gives fewer rows than it was asked for has smaller pages.
+        """
+        if announced is None:
+            return cls(given)
+        full = given == asked or first - 1 + given >= announced
+        stride = asked if full and asked > 0 else given
+        if stride <= 0:
+            return cls(given, announced)
+        page = (first - 1) // stride + 1
+        return cls(given, announced, page, max(page, -(-announced // stride)))
+
+    def __str__(self) -> str:
+        place = f"page {self.page} of {self.pages}: " if self.page and self.pages else ""
+        return f"{place}{self.given:,} of {self.announced or self.given:,} rows"
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
-    """A batch of parsed rows, and the rows that could not be (line, reason, raw text)."""
+    """A batch of parsed rows, and the rows that could not be (line, reason, raw text).
+
+    `counted` is what the payload says of itself, where it is a page of an answer. A record of the payload, a data line
+    or an item of a list, is told by its `line`. `merged` (record, line) are further records that went into the row, or
+    were lost with the reject, of a line; `repeats` are records that say what an earlier one of the payload says and
+    are no rows. So every record is a row's, a reject's, merged or a repeat; none is dropped.
+    """
 
     frame: pl.DataFrame
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS))
+    counted: Counted | None = None
+    merged: pl.DataFrame | None = None
+    repeats: pl.Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

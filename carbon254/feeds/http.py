@@ -114,6 +114,10 @@ class Fetcher:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         self._budget.remember(answer.url, Validators(headers.get("etag"), headers.get("last-modified")))
 
+    def pause(self, tried: int) -> None:
+        """Wait before something that failed `tried` + 1 times is tried again."""
+        self._clock.sleep(self._growing(tried))
+
     def close(self) -> None:
         """Close the connections."""
         logging.getLogger(httpx.__name__).removeFilter(self._mask)

@@ -101,4 +101,4 @@ def _in_turn(first: Payload, second: Payload, rest: Iterator[Payload]) -> Iterat
 def _named(rows: Rows, name: str) -> Rows:
     if rows.rejects.is_empty():
         return rows
-    return Rows(rows.frame, rows.rejects.with_columns((pl.lit(f"{name}: ") + pl.col("reason")).alias("reason")))
+    return replace(rows, rejects=rows.rejects.with_columns((pl.lit(f"{name}: ") + pl.col("reason")).alias("reason")))

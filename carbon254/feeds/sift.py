@@ -92,6 +92,14 @@ def number_column(name: str, values: Sequence[Any]) -> tuple[pl.Series, pl.Serie
     return cast, cast.is_null() & ~missing
 
 
+def whole(value: Any) -> int | None:
+    """A count of rows, as a number or in text; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else max(0, int(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _numeral(value: Any) -> str | None:
     if value is None:
         return None

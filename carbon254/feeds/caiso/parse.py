@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 
@@ -106,7 +107,7 @@ def _together(read: list[tuple[str, pl.DataFrame, pl.DataFrame, Texts]], stream:
     rows = _rows_of(pl.concat([frame.select(columns) for frame in frames]), pl.concat(bads), texts, stream)
     where = [(read[at][0], line) for at, line in map(place, rows.rejects["line"].to_list())]
     named = pl.Series([f"{name} line {line}: " for name, line in where], dtype=pl.String)
-    return Rows(rows.frame, rows.rejects.with_columns((named + rows.rejects["reason"]).alias("reason")))
+    return replace(rows, rejects=rows.rejects.with_columns((named + rows.rejects["reason"]).alias("reason")))
 
 
 def _read(payload: Payload) -> tuple[pl.DataFrame, pl.DataFrame, Texts]:
@@ -125,10 +126,18 @@ def _rows_of(frame: pl.DataFrame, bad: pl.DataFrame, texts: Texts, stream: Strea
     sound = _sound(frame, stream, texts)
     once = _once(sound.frame, texts)
     rows = _pivot(once.frame, texts)
-    lost = bad.height + sound.rejects.height + once.rejects.height
-    # A row whose LMP line was rejected already has its letter: its other components are not rejected once more.
-    orphans = rows.rejects.clear() if rows.rejects.height <= lost else rows.rejects
-    return Rows(rows.frame, pl.concat([bad, sound.rejects, once.rejects, orphans]).sort("line"))
+    lost, orphans, merged = pl.concat([bad, sound.rejects, once.rejects]), rows.rejects, rows.merged
+    if 0 < orphans.height <= lost.height:
+        # A row whose LMP line was rejected already has its letter: its other components are not rejected once more.
+        alone = orphans.select(record="line", line="line")
+        merged = pl.concat([alone, rows.merged if rows.merged is not None else alone.clear()]).with_columns(
+            pl.when(pl.col("line").is_in(orphans["line"].implode()))
+            .then(pl.lit(lost["line"].min(), dtype=pl.Int64))
+            .otherwise("line")
+            .alias("line")
+        )
+        orphans = orphans.clear()
+    return Rows(rows.frame, pl.concat([lost, orphans]).sort("line"), merged=merged, repeats=once.repeats)
 
 
 def _lines(data: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -184,10 +193,11 @@ def _once(frame: pl.DataFrame, texts: Texts) -> Rows:
     if not frame.select(pl.struct(key).is_duplicated().any()).item():
         return Rows(frame)
     differs = (pl.col("price").n_unique().over(key) > 1).alias("differs")
-    first = pl.struct(key).is_first_distinct().alias("first")
-    kept = frame.with_columns(differs, first).filter(pl.col("first") | pl.col("differs"))
+    marked = frame.with_columns(differs, pl.struct(key).is_first_distinct().alias("first"))
+    kept = marked.filter(pl.col("first") | pl.col("differs"))
     rows = sift(kept, first_of((pl.col("differs"), "duplicate component with another price")), texts)
-    return Rows(rows.frame.drop("first", "differs"), rows.rejects)
+    repeats = marked.filter(~pl.col("first"), ~pl.col("differs"))["line"]
+    return Rows(rows.frame.drop("first", "differs"), rows.rejects, repeats=repeats)
 
 
 def _pivot(frame: pl.DataFrame, texts: Texts) -> Rows:
@@ -204,7 +214,9 @@ def _pivot(frame: pl.DataFrame, texts: Texts) -> Rows:
     wide = frame.group_by(_KEY, maintain_order=True).agg(*prices, priced, pl.col("line").first())
     wide = wide.with_columns(pl.coalesce("priced", "line").alias("line"), _kind(pl.col("location_id")))
     rows = sift(wide, first_of((pl.col("priced").is_null(), "no LMP line for this node and interval")), texts)
-    return Rows(rows.frame.drop("priced"), rows.rejects)
+    mine = pl.coalesce(pl.col("line").filter(pl.col("component") == "LMP").first(), pl.col("line").first()).over(_KEY)
+    merged = frame.select(record="line", line=mine).filter(pl.col("record") != pl.col("line"))
+    return Rows(rows.frame.drop("priced"), rows.rejects, merged=merged)
 
 
 def _kind(node: pl.Expr) -> pl.Expr:

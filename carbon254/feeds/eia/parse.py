@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -18,8 +19,9 @@ from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
 from carbon254.wire import json
 
-from ..contract import Payload, Rows
+from ..contract import Counted, Payload, Rows
 from ..sift import first_of, number_column, sift, wild
+from .pages import count
 
 _TOPIC = "energy.spot.eia"
 _OURS = (b'"RWTC"', b'"RBRTE"', b'"RNGWHHD"')
@@ -42,7 +44,7 @@ def explain(name: str, head: bytes) -> PayloadRefused | None:
 
 def parse(payload: Payload) -> Iterator[Rows]:
     """Daily prices in the payload's order. Raises PayloadRefused for an error answer or another EIA route."""
-    records = _records(payload.data)
+    records, counted = _records(payload.data)
     good = [record if isinstance(record, dict) else {} for record in records]
     if not any("series" in record for record in good):
         raise PayloadRefused("an EIA answer without series ids: it belongs to another route than the spot prices")
@@ -56,7 +58,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
     frame = pl.DataFrame(text, schema=dict.fromkeys(text, pl.String)).with_columns(
         price, bad.alias("bad"), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line")
     )
-    yield _rows(frame, records, payload.stream.options["series"])
+    yield replace(_rows(frame, records, payload.stream.options["series"]), counted=counted)
 
 
 def _rows(frame: pl.DataFrame, records: list[Any], series: Mapping[str, Mapping[str, str]]) -> Rows:
@@ -85,7 +87,7 @@ def _rows(frame: pl.DataFrame, records: list[Any], series: Mapping[str, Mapping[
     return Rows(rows.frame.select(kept), rows.rejects)
 
 
-def _records(data: bytes) -> list[Any]:
+def _records(data: bytes) -> tuple[list[Any], Counted | None]:
     answer = json.loads(data)
     response = answer.get("response") if isinstance(answer, dict) else None
     records = response.get("data") if isinstance(response, dict) else None
@@ -98,4 +100,4 @@ def _records(data: bytes) -> list[Any]:
         raise PayloadRefused(f"EIA answered with {response['frequency']!r} rows; this feed takes daily ones")
     if not records:
         raise NothingYet("EIA has no rows for this request yet; it will be asked again")
-    return records
+    return records, count(answer)

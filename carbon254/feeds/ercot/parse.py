@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -99,12 +100,12 @@ def _of_json(payload: Payload) -> Rows:
     _check(table.frame.columns, payload)
     if table.frame.is_empty() and not table.wrong:
         raise NothingYet("ERCOT has no rows for this request yet; it will be asked again")
-    rows = _rows(table.frame, payload, table.texts, None)
+    rows = replace(_rows(table.frame, payload, table.texts, None), counted=table.counted)
     if not table.wrong:
         return rows
     reasons = [f"not a row of {len(table.frame.columns) - 1} plain cells"] * len(table.wrong)
     wrong = rejects(table.wrong, reasons, table.texts(table.wrong))
-    return Rows(rows.frame, pl.concat([rows.rejects, wrong]).sort("line"))
+    return replace(rows, rejects=pl.concat([rows.rejects, wrong]).sort("line"))
 
 
 def _check(columns: list[str], payload: Payload) -> None:

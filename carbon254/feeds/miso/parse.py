@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -72,13 +73,29 @@ def _report(payload: Payload) -> Rows:
     wide, bad = _lines(payload.data, skip)
     texts = lines_of(payload.data)
     sound = _sound(wide, texts)
-    orphans = pl.col("reason") == _ORPHAN
-    if sound.rejects.filter(orphans).height <= _COMPANIONS * (bad.height + sound.rejects.filter(~orphans).height):
+    orphans = sound.rejects.filter(pl.col("reason") == _ORPHAN)
+    lost = pl.concat([bad, sound.rejects.filter(pl.col("reason") != _ORPHAN)])
+    merged = orphans.select(record="line", line=pl.lit(lost["line"].min(), dtype=pl.Int64)).clear()
+    if 0 < orphans.height <= _COMPANIONS * lost.height:
         # A node whose LMP line was rejected already has its letter: its other lines are not rejected once more.
-        sound = Rows(sound.frame, sound.rejects.filter(~orphans))
+        merged = orphans.select(record="line", line=pl.lit(lost["line"].min(), dtype=pl.Int64))
+        orphans = orphans.clear()
     rows = _long(sound.frame, day, texts)
     frame = rows.frame.with_columns(pl.lit(run).alias("market_run"))
-    return Rows(frame, pl.concat([bad, sound.rejects, rows.rejects]).sort("line"))
+    twice = sound.merged if sound.merged is not None else merged.clear()
+    merged = pl.concat([merged, _companions(sound.frame, rows), twice])
+    found = pl.concat([lost, orphans, rows.rejects]).sort("line")
+    return Rows(frame, found, merged=merged, repeats=sound.repeats)
+
+
+def _companions(lines: pl.DataFrame, rows: Rows) -> pl.DataFrame:
+    """(record, line): each node's congestion and loss lines with its LMP line, or all with what was rejected of it."""
+    priced = lines.filter(pl.col("Value") == "LMP").select("Node", at="line")
+    there = priced.filter(pl.col("at").is_in(rows.frame["line"].unique().implode()))
+    bad = lines.filter(pl.col("line").is_in(rows.rejects["line"].unique().implode())).select("Node", at="line")
+    home = pl.concat([there, bad.join(there, on="Node", how="anti")])
+    pairs = lines.join(home, on="Node", how="inner").select(record="line", line="at")
+    return pairs.filter(pl.col("record") != pl.col("line"))
 
 
 def _preamble_lines(data: bytes) -> int | None:
@@ -132,21 +149,29 @@ def _sound(wide: pl.DataFrame, texts: Texts) -> Rows:
         (priced.not_().fill_null(True), _ORPHAN),
     )
     rows = sift(wide, reason, texts)
-    return Rows(_once(rows.frame), rows.rejects)
+    return replace(_once(rows.frame), rejects=rows.rejects)
 
 
-def _once(wide: pl.DataFrame) -> pl.DataFrame:
+def _once(wide: pl.DataFrame) -> Rows:
     """One line a node and component. Where repeated lines differ in an hour, its cell holds all that was said: it is no
     number, and so a reject. Nothing says which of them is right, and the order of lines must not."""
     key = ["Node", "Value"]
     if not wide.select(pl.struct(key).is_duplicated().any()).item():
-        return wide
+        return Rows(wide)
     hours = [
         pl.when(pl.col(hour).n_unique() > 1).then(pl.col(hour).fill_null("").unique().sort().str.join(" or "))
         .otherwise(pl.col(hour).first()).alias(hour)
         for hour in HOURS
     ]  # fmt: skip
-    return wide.group_by(key, maintain_order=True).agg(pl.col("Type").min(), pl.col("line").min(), *hours)
+    same = pl.all_horizontal(pl.col(hour).n_unique().over(key) == 1 for hour in HOURS).alias("same")
+    others = wide.select("line", same, pl.col("line").min().over(key).alias("kept")).filter(
+        pl.col("line") != pl.col("kept")
+    )
+    return Rows(
+        wide.group_by(key, maintain_order=True).agg(pl.col("Type").min(), pl.col("line").min(), *hours),
+        merged=others.filter(~pl.col("same")).select(record="line", line="kept"),
+        repeats=others.filter("same")["line"],
+    )
 
 
 def _long(wide: pl.DataFrame, day: datetime, texts: Texts) -> Rows:

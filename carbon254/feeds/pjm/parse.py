@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,8 +20,9 @@ from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
 from carbon254.wire import csv, json, names, stamps
 
-from ..contract import Payload, Rows
+from ..contract import Counted, Payload, Rows
 from ..sift import Texts, first_of, lines_of, number_column, sift, wild
+from .pages import count
 
 _START = "datetime_beginning_utc"
 _TEXT = (_START, "pnode_id", "pnode_name", "type", "row_is_current", "version_nbr")
@@ -99,7 +101,7 @@ def _side(columns: list[str], payload: Payload) -> str:
 
 
 def _of_json(payload: Payload) -> Rows:
-    items = _items(payload.data)
+    items, counted = _items(payload.data)
     good = [item if isinstance(item, dict) else {} for item in items]
     side = _side(sorted(set().union(*good[:100])), payload)
     columns: dict[str, Any] = {"line": range(1, len(items) + 1)}
@@ -111,10 +113,11 @@ def _of_json(payload: Payload) -> Rows:
         bad |= wrong
     schema = {"line": pl.Int64, **dict.fromkeys(_TEXT, pl.String)}
     frame = pl.DataFrame(columns, schema_overrides=schema).with_columns(bad.alias("bad"))
-    return _rows(frame, payload, side, lambda lines: [_json_text(items[line - 1]) for line in lines], pl.col("bad"))
+    rows = _rows(frame, payload, side, lambda lines: [_json_text(items[line - 1]) for line in lines], pl.col("bad"))
+    return replace(rows, counted=counted)
 
 
-def _items(data: bytes) -> list[Any]:
+def _items(data: bytes) -> tuple[list[Any], Counted | None]:
     answer = json.loads(data)
     items = answer.get("items") if isinstance(answer, dict) else answer
     if not isinstance(items, list):
@@ -122,7 +125,7 @@ def _items(data: bytes) -> list[Any]:
         raise PayloadRefused(f"not a Data Miner answer (no items): {said}")
     if not items:
         raise NothingYet("PJM has no rows for this request yet; it will be asked again")
-    return items
+    return items, count(answer)
 
 
 def _json_text(item: Any) -> str:

@@ -4,10 +4,12 @@ from .clickhouse import ClickHouseLedger, open_history
 from .completeness import Completeness, completeness
 from .ledger import Ledger, open_ledger
 from .port import (
+    FATES,
     Act,
     Arrivals,
     Build,
     Capability,
+    Counts,
     Entry,
     IllegalTransition,
     Lease,
@@ -19,12 +21,14 @@ from .port import (
 from .shipping import ship
 
 __all__ = [
+    "FATES",
     "Act",
     "Arrivals",
     "Build",
     "Capability",
     "ClickHouseLedger",
     "Completeness",
+    "Counts",
     "Entry",
     "IllegalTransition",
     "Lease",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -23,11 +23,12 @@ from carbon254.stores.postgres import answer, opening
 
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
 from .leasing import acquire, refuse_stale, release, renew
-from .port import NEXT, Act, Arrivals, Build, Capability, Entry, IllegalTransition, Lease, Noted, NotOffered
+from .port import NEXT, Act, Arrivals, Build, Capability, Counts, Entry, IllegalTransition, Lease, Noted, NotOffered
 from .standing import entry_of
 from .tables import (
     AUDIT,
     BUILDS,
+    COUNTS,
     FOLDS,
     HISTORY,
     PARTS,
@@ -42,6 +43,7 @@ from .tables import (
 )
 
 _TRIES = 5
+_NUMBERS = ("records", "stored", "confirmed", "duplicate", "rejected", "held", "letters")
 # Postgres: deadlock, serialization failure.
 _AGAIN = ("40P01", "40001")
 _T = TypeVar("_T")
@@ -183,8 +185,9 @@ class Ledger:
         """Forget history and acts older than `before`; how many lines. How partitions stand is kept."""
 
         def forget(db: sa.Connection) -> int:
-            return sum(db.execute(table.delete().where(table.c.at < text_of(before))).rowcount
-                       for table in (HISTORY, AUDIT))  # fmt: skip
+            old = text_of(before)
+            db.execute(COUNTS.delete().where(COUNTS.c.received_at < old))
+            return sum(db.execute(table.delete().where(table.c.at < old)).rowcount for table in (HISTORY, AUDIT))
 
         return self._write(forget)
 
@@ -219,6 +222,39 @@ class Ledger:
     def release(self, lease: Lease, at: datetime) -> None:
         """Give the lease up; nothing where another has it by now."""
         self._write(lambda db: release(db, lease, at))
+
+    def count(self, counts: Sequence[Counts]) -> None:
+        """Keep what became of payloads' records; counted again, the last count stands."""
+        last = {(one.feed, one.payload, one.batch): asdict(one) for one in counts}
+        rows = [last[key] for key in sorted(last)]
+
+        def put(db: sa.Connection) -> None:
+            for feed in {row["feed"] for row in rows}:
+                mine = [row for row in rows if row["feed"] == feed]
+                within = COUNTS.c.payload.in_({row["payload"] for row in mine})
+                held = db.execute(
+                    sa.select(COUNTS.c.payload, COUNTS.c.batch).where(COUNTS.c.feed == feed, within)
+                ).all()
+                for payload, batch in {(row["payload"], row["batch"]) for row in mine} & {tuple(one) for one in held}:
+                    db.execute(COUNTS.delete().where(_same(COUNTS, {"feed": feed, "payload": payload, "batch": batch})))
+            db.execute(COUNTS.insert(), rows)
+
+        if rows:
+            self._write(put)
+
+    def counts(self, feed: str, payloads: Collection[int] | None = None, limit: int = 100) -> list[Counts]:
+        """Of each payload of a feed the sum over its batches, newest first; all, or those named."""
+        total = [sa.func.sum(COUNTS.c[name]).label(name) for name in _NUMBERS]
+        told = [
+            sa.func.max(COUNTS.c[name]).label(name)
+            for name in ("sha256", "received_at", "name", "note", "first", "last")
+        ]
+        query = sa.select(COUNTS.c.payload, *total, *told).where(COUNTS.c.feed == feed)
+        query = query if payloads is None else query.where(COUNTS.c.payload.in_(list(payloads)))
+        query = query.group_by(COUNTS.c.payload).order_by(COUNTS.c.payload.desc()).limit(limit)
+        with self._lock, self._engine.connect() as db:
+            rows = [dict(row._mapping) for row in db.execute(query)]
+        return [Counts(feed=feed, batch="", **{**row, **{name: int(row[name]) for name in _NUMBERS}}) for row in rows]
 
     def answer(self) -> None:
         """Raise TransientError where the database's server does not answer. A file has none; it is only busy."""

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from carbon254.errors import PermanentError
 
+# How a source record ends; exactly one of them.
+FATES = ("stored", "confirmed", "duplicate", "rejected", "held")
 STATES = ("pending", "running", "completed", "failed", "replaying")
 # Which states may follow the present one.
 NEXT: Mapping[str, frozenset[str]] = {
@@ -24,6 +26,7 @@ NEXT: Mapping[str, frozenset[str]] = {
 }
 OPERATIONS = (
     "note", "watermark", "totals", "entries", "history", "audit", "prune", "cells", "builds", "transitions", "leases",
+    "counts",
 )  # fmt: skip
 
 
@@ -74,6 +77,33 @@ class Noted:
     received_at: str
     cells: tuple[tuple[str, str], ...] = ()
     code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the records of a payload, the `payload`-th record of the log; `records` is the sum of the rest.
+
+    Each batch of its rows has a line of its own (`stored`, `confirmed`), and the payload as a whole one for batch ""
+    with the other counts, its dead letters (`letters`), the span of its rows, and a `note`: why it was refused, or of
+    how much it is a part.
+    """
+
+    feed: str
+    payload: int
+    batch: str
+    sha256: str
+    received_at: str
+    name: str = ""
+    records: int = 0
+    stored: int = 0
+    confirmed: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    held: int = 0
+    letters: int = 0
+    note: str = ""
+    first: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True)
