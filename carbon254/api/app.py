@@ -17,6 +17,7 @@ from .board import Board
 from .docs import mount_docs
 from .guard import Guard
 from .rooms import Rooms
+from .turns import Turns
 
 _ABOUT = (
     "Market prices live, by SQL, and as they were known at any past moment. "
@@ -40,6 +41,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     ):
         app.include_router(router)
     mount_docs(app)
+    app.add_middleware(Turns, allowed=rooms.allowed)
     app.add_middleware(Guard)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _refused)

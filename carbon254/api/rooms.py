@@ -17,6 +17,7 @@ from carbon254.telemetry import Metrics
 
 from .doors import Ask, Doors
 from .notary import Notary
+from .turns import Allowed
 
 # Which topics each consumer carries.
 CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
@@ -42,9 +43,10 @@ class Rooms:
     notary: Notary
     closing: threading.Event = field(default_factory=threading.Event)
     asks: Mapping[str, Ask] | None = None
+    allowed: Allowed = field(default_factory=Allowed)
 
     def __post_init__(self) -> None:
-        asks = {"hot store": lambda: self.hot.query("SELECT 1")} if self.asks is None else self.asks
+        asks = {"hot store": lambda: self.hot.fetch("SELECT 1")} if self.asks is None else self.asks
         self._doors = Doors(asks)
 
     def trouble(self) -> dict[str, str]:

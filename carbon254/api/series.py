@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from . import queries
-from .answers import Format, query_answer, rows_answer
-from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width, known_then
+from .answers import Format, most_rows, query_answer, rows_answer
+from .asked import AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width, known_then
 from .bars_known import BarsAsked, bars_as_known
 from .moments import span, zone_named
 from .noted import answered
@@ -59,10 +59,12 @@ def router(rooms: Rooms) -> APIRouter:
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now, strict, basis, rung, market)
         if not asked.now:
-            bars = BarsAsked(location, width, since, until, market, run)
-            return rows_answer(
-                bars_as_known(rooms.hot.query, rooms.streams, bars, asked), format, zone, limit or MOST_ROWS
+            known = bars_as_known(
+                rooms.hot.query, rooms.streams, BarsAsked(location, width, since, until, market, run), asked
             )
-        return query_answer(rooms.hot, queries.bars(location, width, since, until, market, run), format, zone, limit)
+            most = rooms.hot.limits.answer_bytes
+            return rows_answer(known, format, zone, most_rows(format, limit), most).response()
+        statement = queries.bars(location, width, since, until, market, run)
+        return query_answer(rooms.hot, statement, format, zone, limit).response()
 
     return routes

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from .answers import JSON_ROWS, Format, table_answer, table_json
+from .answers import Format, sql_answer
 from .receipts import with_receipt
 from .rooms import Rooms
+from .turns import within
 
 _LONGEST = 1 << 20
 
@@ -22,6 +24,10 @@ class Question(BaseModel):
 
     sql: Annotated[str, Field(min_length=1, max_length=_LONGEST // 4, description="One SELECT, ClickHouse dialect")]
     format: Format = Format.json
+    seconds: Annotated[
+        float | None,
+        Field(gt=0, le=3600, description="Give up after so many seconds; the node's own limit is never more"),
+    ] = None
     receipt: Annotated[bool, Field(description="Give a receipt that can be verified later")] = False
 
 
@@ -34,17 +40,16 @@ def router(rooms: Rooms) -> APIRouter:
         """The ClickHouse dialect over the datasets of `/v1/datasets`. Times in JSON and CSV are UTC; NaN is null.
 
         JSON holds at most 10,000 rows and says so where there are more; Arrow and CSV hold every row the engine gives.
-        A statement that is refused answers 400 with the reason.
+        A statement that is refused, takes longer than 10 s or answers more than 256 MB answers 400 with the reason; one
+        that comes while too many others run answers 429 with `Retry-After`. Both limits are settings of the node.
         """
-        started = time.perf_counter()
-        if question.receipt:
-            table, receipt = rooms.notary.answer(question.sql)
-            plain = question.format is not Format.json
-            answer = table_answer(table, question.format) if plain else table_json(table, JSON_ROWS, started)
-            return with_receipt(answer, receipt, question.format)
-        table = rooms.hot.query(question.sql)
-        if question.format is Format.json:
-            return table_json(table, JSON_ROWS, started)
-        return table_answer(table, question.format)
+        started, most = time.perf_counter(), rooms.hot.limits.answer_bytes
+        with within(question.seconds):
+            if question.receipt:
+                table, receipt = rooms.notary.answer(question.sql)
+                batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+                return with_receipt(sql_answer(batches, question.format, most, started), receipt).response()
+            with rooms.hot.stream(question.sql) as batches:
+                return sql_answer(batches, question.format, most, started).response()
 
     return routes

@@ -14,6 +14,7 @@ import uvicorn
 from carbon254 import portal
 from carbon254.api.app import create_app, create_service
 from carbon254.api.rooms import Rooms
+from carbon254.api.turns import Allowed
 from carbon254.app import Node
 from carbon254.errors import WorkspaceError
 from carbon254.feeds import feeds
@@ -60,6 +61,7 @@ class Served:
             ready=node.runner.told,
             notary=node.notary(),
             asks=node.asks(carries or node.pipeline.steps(), reading),
+            allowed=Allowed(node.settings.query_slots, node.settings.query_waiting, node.settings.query_seconds),
         )
         app = create_app(self._rooms) if reading else create_service(self._rooms)
         if reading:
