@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     query_memory_mb: int = Field(
         2048, ge=256, description="Memory (MB) of all running statements together; each has its even share"
     )
+    streams: int = Field(64, ge=1, description="Live streams that may be open at a time")
+    streams_each: int = Field(16, ge=1, description="Live streams that one address may have open at a time")
     answer_mb: int = Field(256, ge=1, description="Size (MB) beyond which an answer is refused")
     disk_budget_gb: float = Field(0.0, description="Refuse new payloads beyond this size of the workspace; 0 for none")
 

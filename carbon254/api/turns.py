@@ -29,11 +29,14 @@ _GRACE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """How many statements run and wait at a time, and for how long one is worked on, waiting included."""
+    """How many statements run and wait at a time, for how long one is worked on, waiting included, and how many live
+    streams may be open, in all and for each reader."""
 
     running: int = 4
     waiting: int = 16
     seconds: float = 10.0
+    streams: int = 64
+    streams_each: int = 16
 
     @property
     def late(self) -> str:
