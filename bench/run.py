@@ -1,6 +1,8 @@
 """Every benchmark, each in a process of its own, as a table and as JSON in `bench/out/`.
 
 python bench/run.py [--quick]
+
+One that fails costs no other its result; the exit status is 1 then.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -44,23 +47,40 @@ QUICK = [
 ]
 
 
-def main(quick: bool) -> None:
-    console = Console()
-    results = []
-    for command in track(QUICK if quick else FULL, "benchmarks", console=Console(stderr=True)):
-        done = subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], capture_output=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr.decode()}")
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-    for result in results:
-        table = Table(title=result["bench"], show_header=False)
-        for name, value in result.items():
-            table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
-        console.print(table)
-    out = HERE / "out"
+Result = dict[str, object]
+
+
+def run(command: Sequence[str]) -> Result:
+    """The last line that a benchmark prints, or the end of what it said when it failed."""
+    done = subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], capture_output=True, check=False)
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return {"bench": " ".join(command), "failed": "\n".join(said[-20:]) or f"exit {done.returncode}, no output"}
+    return json.loads(lines[-1])
+
+
+def show(console: Console, result: Result) -> None:
+    table = Table(title=str(result["bench"]), show_header=False)
+    for name, value in result.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    console.print(table)
+
+
+def main(quick: bool, out: Path) -> int:
+    """Run all of them; each result is on disk before the next begins. The number of those that failed."""
+    console, results = Console(), []
     out.mkdir(exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    for command in track(QUICK if quick else FULL, "benchmarks", console=Console(stderr=True)):
+        results.append(run(command))
+        (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    for result in results:
+        show(console, result)
+    failed = [str(result["bench"]) for result in results if "failed" in result]
+    if failed:
+        console.print(f"[red]failed: {', '.join(failed)}[/red]; the others are in {out / 'results.json'}")
+    return len(failed)
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv)
+    sys.exit(min(1, main("--quick" in sys.argv, HERE / "out")))

@@ -18,7 +18,8 @@ import pyarrow as pa
 from carbon254.api import vintages as ask
 from carbon254.api.bars_known import BarsAsked, bars_as_known
 from carbon254.api.known import Known, known
-from carbon254.calendars.zones import zone as zone_named
+from carbon254.calendars import moment_of
+from carbon254.calendars.moments import one_day
 from carbon254.model import Stream
 from carbon254.proof.receipt import Receipt
 
@@ -67,7 +68,10 @@ class Result:
 
 
 class Vintages(ABC):
-    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it."""
+    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it.
+
+    A naive time that the zone's clock skips or shows twice raises BadLabel: write it with its offset.
+    """
 
     @abstractmethod
     def sql(self, statement: str, *, receipt: bool = False) -> Result:
@@ -129,13 +133,15 @@ class Vintages(ABC):
         instrument: str | None = None,
         *,
         tenant: str | None = None,
+        source: str | None = None,
         as_of: str | datetime | None = None,
         tz: str | None = None,
     ) -> Result:
         """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
         zone = tz or "UTC"
         asked = _known(as_of, tz=tz)
-        return self._answer(ask.of_ticks(instant(start, zone), instant(end, zone), instrument, tenant, asked), tz)
+        span = instant(start, zone), instant(end, zone)
+        return self._answer(ask.of_ticks(*span, instrument, tenant, asked, source), tz)
 
     def benchmarks(
         self,
@@ -148,7 +154,7 @@ class Vintages(ABC):
         basis: str = "",
     ) -> Result:
         """`energy_prices`: one benchmark a commodity and date of [start, end), current or as known at `as_of`."""
-        question = ask.of_benchmarks(_day(start), _day(end), commodity, _known(as_of, strict, basis))
+        question = ask.of_benchmarks(one_day(start), one_day(end), commodity, _known(as_of, strict, basis))
         return self._answer(question)
 
     def forecasts(
@@ -182,15 +188,21 @@ class Vintages(ABC):
         *,
         market: str | None = None,
         run: str | None = None,
+        tenant: str | None = None,
+        source: str | None = None,
         as_of: str | datetime | None = None,
         rung: str = "",
         strict: bool = False,
         basis: str = "",
         tz: str | None = None,
     ) -> Result:
-        """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day."""
+        """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day.
+
+        An instrument that two tenants or sources push has a bar of each, told by the columns `tenant` and `source`,
+        which also narrow the answer; of interval prices they are `public` and the market.
+        """
         zone = tz or "UTC"
-        asked = BarsAsked(location, width, instant(start, zone), instant(end, zone), market, run)
+        asked = BarsAsked(location, width, instant(start, zone), instant(end, zone), market, run, tenant, source)
         when = _known(as_of, strict, basis, rung, market or "", tz)
         frame = bars_as_known(lambda sql: self.sql(sql).to_arrow(), self.streams(), asked, when)
         found = Result(frame.to_arrow())
@@ -214,12 +226,11 @@ class Vintages(ABC):
 
 
 def instant(value: Moment, zone: str = "UTC") -> datetime:
-    """An instant from a datetime, a date (its midnight) or ISO text; naive values are told in `zone`; `now` is now."""
-    if isinstance(value, str):
-        value = _now() if value == "now" else datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    return (value.replace(tzinfo=zone_named(zone)) if value.tzinfo is None else value).astimezone(UTC)
+    """An instant from a datetime, a date (its start) or ISO text; naive values are told in `zone`; `now` is now.
+
+    Raises BadLabel for what names no instant, also for a time that the zone's clock skips or shows twice.
+    """
+    return moment_of(value, zone, _now())
 
 
 def _known(
@@ -232,10 +243,6 @@ def _known(
 ) -> Known:
     moment = instant(as_of, tz or "UTC") if as_of is not None else None
     return known(moment, strict=strict, basis=basis, rung=rung, market=market)
-
-
-def _day(value: date | str) -> date:
-    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _now() -> datetime:

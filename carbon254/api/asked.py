@@ -25,6 +25,8 @@ Rung = Annotated[str | None, Query(description="Settlement rung of the market, e
 OneMarket = Annotated[str, Query(description="Market, e.g. SPP")]
 Market = Annotated[str | None, Query(description="Market, e.g. SPP")]
 Run = Annotated[str | None, Query(description="Market run in the operator's own term, e.g. DAM")]
+Tenant = Annotated[str | None, Query(description="Only ticks of this tenant, or bars of them")]
+TickSource = Annotated[str | None, Query(description="Only ticks that this source pushed, or bars of them")]
 Location = Annotated[str, Query(description="Name or id of the place, or the instrument")]
 Locations = Annotated[list[str] | None, Query(description="The provider's name or id of a place; repeat for more")]
 Limit = Annotated[

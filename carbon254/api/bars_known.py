@@ -14,15 +14,13 @@ import polars as pl
 
 from carbon254.errors import QueryRefused
 from carbon254.model import Stream
+from carbon254.model.ticks import ORDERED_BY
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
+from carbon254.stages.aggregate import OWNER
 
 from .known import Fetch, Known
-from .queries import literal
+from .queries import BAR_COLUMNS, BAR_ORDER, literal
 
-_COLUMNS = (
-    "market", "market_run", "location", "location_id", "width", "bar_start", "bar_end",
-    "open", "high", "low", "close", "mean", "volume", "count", "expected", "flags",
-)  # fmt: skip
 _LONGEST = timedelta(hours=25)
 _TICK = "tick"
 _Narrowest = Callable[[pl.DataFrame, str, timedelta, str], pl.DataFrame]
@@ -38,6 +36,8 @@ class BarsAsked:
     end: datetime
     market: str | None = None
     run: str | None = None
+    tenant: str | None = None
+    source: str | None = None
 
 
 def bars_as_known(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, known: Known) -> pl.DataFrame:
@@ -46,10 +46,12 @@ def bars_as_known(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked,
         raise QueryRefused(f"no bars are {asked.width!r} wide; write {', '.join(WIDTHS)}")
     made = [*_of_prices(fetch, streams, asked, known), *_of_ticks(fetch, asked, known)]
     if not made:
-        return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.Null))
+        return pl.DataFrame(schema=dict.fromkeys(BAR_COLUMNS, pl.Null))
     found = pl.concat(made, how="vertical_relaxed")
-    inside = (pl.col("bar_start") >= asked.start) & (pl.col("bar_start") < asked.end)
-    return found.filter(inside).select(_COLUMNS).sort("market", "market_run", "bar_start")
+    wanted = [(pl.col("bar_start") >= asked.start) & (pl.col("bar_start") < asked.end)]
+    wanted += [pl.col("tenant") == asked.tenant] if asked.tenant else []
+    wanted += [pl.col("source") == asked.source] if asked.source else []
+    return found.filter(*wanted).select(BAR_COLUMNS).sort(BAR_ORDER)
 
 
 def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, known: Known) -> list[pl.DataFrame]:
@@ -81,9 +83,10 @@ def _of_ticks(fetch: Fetch, asked: BarsAsked, known: Known) -> list[pl.DataFrame
         return []
     where = [f"instrument = {literal(asked.location)}", f"event_time >= {literal(asked.start)}"]
     where += [f"event_time < {literal(asked.end + _LONGEST)}"]
-    where += [f"market = {literal(asked.market)}"] if asked.market else []
+    asked_of = {"market": asked.market, "tenant": asked.tenant, "source": asked.source}
+    where += [f"{name} = {literal(value)}" for name, value in asked_of.items() if value]
     view = "market_ticks" if known.now else known.view("market_ticks")
-    columns = "market, instrument, event_time, price, quantity, flags"
+    columns = ", ".join((*OWNER, "market", "instrument", "price", "quantity", "flags", *ORDERED_BY))
     rows = pl.DataFrame(fetch(f"SELECT {columns} FROM {view} WHERE {' AND '.join(where)}"))
     if rows.is_empty():
         return []

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 from fastapi import HTTPException
 
+from carbon254.calendars import moment_of
 from carbon254.calendars.zones import zone as zone_info
 from carbon254.errors import BadLabel
 from carbon254.model import Stream
@@ -46,20 +47,12 @@ def zone_named(tz: str | None, streams: Mapping[str, Stream], market: str | None
 
 
 def instant(text: str, zone: str, now: datetime) -> datetime:
-    """An instant in UTC from ISO 8601 text; a date is its midnight and naive times are told in `zone`; `now` is now."""
-    if text == "now":
-        return now
+    """An instant in UTC from ISO 8601 text; a date is the start of that day and naive times are told in `zone`; `now`
+    is now. Answers 400 for what is none, also for a time that the zone's clock skips or shows twice."""
     try:
-        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
-    except ValueError:
-        raise HTTPException(
-            400, f"{text[:60]!r} is not a time; write it like 2025-11-02T06:00:00Z or 2025-11-02"
-        ) from None
-    told = moment.replace(tzinfo=zone_info(zone)) if moment.tzinfo is None else moment
-    try:
-        return told.astimezone(UTC)
-    except OverflowError:
-        raise HTTPException(400, f"{text!r} is out of range") from None
+        return moment_of(_LOST_PLUS.sub(r"\1+\2", text), zone, now)
+    except BadLabel as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def span(start: str | None, end: str | None, zone: str, now: datetime) -> tuple[datetime, datetime]:

@@ -86,10 +86,17 @@ def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Run
     return earlier, later
 
 
-def of_ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, known: Known) -> Question:
+def of_ticks(
+    start: datetime,
+    end: datetime,
+    instrument: str | None,
+    tenant: str | None,
+    known: Known,
+    source: str | None = None,
+) -> Question:
     """Pushed ticks received until then."""
-    where = queries.ticks_where(start, end, instrument, tenant)
-    return Question(queries.ticks(start, end, instrument, tenant, known), "market_ticks", where, known)
+    where = queries.ticks_where(start, end, instrument, tenant, source)
+    return Question(queries.ticks(start, end, instrument, tenant, known, source), "market_ticks", where, known)
 
 
 def of_benchmarks(start: date, end: date, commodity: str | None, known: Known) -> Question:

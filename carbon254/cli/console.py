@@ -166,14 +166,15 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str, zone: str) -> datetime:
-    """An instant from ISO 8601, a date (its midnight in `zone`), or `now`. Raises BadParameter with an example."""
-    if text == "now":
-        return datetime.now(UTC)
+    """An instant from ISO 8601, a date (its start in `zone`), or `now`. Raises BadParameter for what is none, and for a
+    time that the zone's clock skips or shows twice."""
+    from carbon254.calendars import moment_of
+
+    zone_of(zone)
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write 2025-07-01, 2025-07-01T14:00Z or now") from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+        return moment_of(text, zone, datetime.now(UTC))
+    except BadLabel as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def market_day(text: str) -> date:

@@ -234,15 +234,12 @@ def _moment(text: str, market: str) -> datetime | None:
 
 def _when(text: str, market: str) -> datetime:
     """An instant; a bare date or time is the market's own. Raises BadParameter."""
-    from carbon254.calendars import market_day_span
     from carbon254.feeds import feeds
     from carbon254.stores.reference import market_name
 
     named = market_name(market) if market else ""
     clocks = [one.stream.clock for one in feeds().values() if one.stream.market == named]
-    clock = clocks[0] if clocks else "UTC"
-    found = moment(text, clock)
-    return market_day_span(datetime.fromisoformat(text).date(), clock)[0] if len(text) == len("YYYY-MM-DD") else found
+    return moment(text, clocks[0] if clocks else "UTC")
 
 
 def _facts(found: Resolved) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""One payload on its way: its batches go through the stages in order, and what cannot becomes letters."""
+"""One payload on its way: its batches go through the stages in order, and what cannot becomes letters.
+
+All rows of a payload are one statement, and the gate judges it whole: how a parser cuts it decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from carbon254.calendars import day_of, market_day_span
+from carbon254.calendars import day_of, market_day_of, market_day_span
 from carbon254.model import Flag
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
@@ -24,6 +27,8 @@ from .seen import SeenStore
 from .source import ParsedRows, Source
 
 _PARTIAL = 0.5
+# Rows of one record of `rows.<topic>`.
+_RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
@@ -45,7 +50,8 @@ class Work:
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
         self._places, self._releases = places, releases
-        self._batches = 0
+        self._batches, self._taken = 0, 0
+        self._frames: list[pl.DataFrame] = []
         self._parted = False
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
@@ -68,7 +74,8 @@ class Work:
             self._emit(done.frame)
 
     def finish(self) -> None:
-        """After the last batch: withdraw what a complete payload no longer lists; remember what it listed."""
+        """After the last batch: judge the statement; withdraw what a complete payload no longer lists."""
+        self.judge()
         if self._seen is not None and self._source.stream.complete and not self._outcome.letters:
             self._withdraw(self._seen.seen)
 
@@ -96,18 +103,21 @@ class Work:
         else:
             frame = arrivals.known(frame, self._source.stream, self._arrival, self._seen.load(frame))
             self._seen.remember(frame, self._arrival)
-        self._store(frame)
+        self._frames.append(enrich(frame, self._source.stream, self._places))
 
-    def _store(self, frame: pl.DataFrame) -> None:
-        frame = enrich(frame, self._source.stream, self._places)
-        split = self._judged(frame, self._source.gate) if self._source.gate else None
-        if split is None or split.held is None:
-            self._publish(frame)
+    def judge(self) -> None:
+        """Part what was taken: rows go out, or stay. What a refusal cut short is judged as far as it came."""
+        if not self._frames:
             return
-        self._parted = True
-        if split.good.height:
-            self._publish(split.good)
-        self._hold(split.held)
+        frame = self._frames[0] if len(self._frames) == 1 else pl.concat(self._frames, how="diagonal_relaxed")
+        self._frames = []
+        split = self._judged(frame, self._source.gate) if self._source.gate else Split(frame, None)
+        self._parted = split.held is not None
+        for rows in split.good.iter_slices(_RECORD_ROWS):
+            if rows.height:
+                self._publish(rows)
+        if split.held is not None:
+            self._hold(split.held)
 
     def _judged(self, frame: pl.DataFrame, gate: Gate) -> Split:
         """What the gate lets through; fingerprints of long batches are compared with other days' and remembered."""
@@ -115,8 +125,11 @@ class Work:
             return gate.split(frame, self._arrival.received_at)
         days = day_of(frame["interval_start"], self._source.stream.clock).unique().sort().to_list()
         split = gate.split(frame, self._arrival.received_at, self._seen.prints(days, self._record.offset))
-        if split.prints:
-            self._seen.remember_prints(days[0], self._record.offset, split.prints)
+        by_day: dict[date, list[int]] = {}
+        for start, one in split.prints:
+            by_day.setdefault(market_day_of(start, self._source.stream.clock), []).append(one)
+        for day, some in by_day.items():
+            self._seen.remember_prints(day, self._record.offset, some)
         return split
 
     def _publish(self, frame: pl.DataFrame, released: str = "") -> None:
@@ -210,11 +223,16 @@ class Work:
             "region": self._source.stream.market,
             "product_tier": self._source.stream.product_tier,
         }
-        instant = pl.Datetime("us", "UTC")
+        instant, first = pl.Datetime("us", "UTC"), self._taken
+        self._taken += frame.height
+        place = [pl.int_range(first, self._taken, dtype=pl.UInt32).alias("position")] if "position" in names else []
         return frame.with_columns(
-            pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
-            for name, value in fixed.items()
-            if name in names and name not in frame.columns
+            *place,
+            *(
+                pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
+                for name, value in fixed.items()
+                if name in names and name not in frame.columns
+            ),
         )
 
     def _withdraw(self, seen: Seen) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from carbon254.model import dataset
+from carbon254.model.arrow import arrow_schema
+
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
 
 
@@ -16,6 +19,14 @@ def encode(table: pa.Table) -> bytes:
 
 
 def decode(body: bytes) -> pa.Table:
-    """The table of a record's body."""
+    """The table of a record's body, with today's columns: one written before a column was there has it empty."""
     with pa.ipc.open_stream(body) as reader:
-        return reader.read_all()
+        table = reader.read_all()
+    name = (table.schema.metadata or {}).get(b"dataset", b"").decode()
+    if not name:
+        return table
+    wanted = arrow_schema(dataset(name))
+    for field in wanted if table.num_columns < len(wanted) else ():
+        if field.nullable and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table

@@ -78,6 +78,7 @@ class Normaliser:
         except NothingYet as empty:
             outcome.refused = str(empty)
         except PayloadRefused as refusal:
+            work.judge()
             outcome.refused = str(refusal)
             work.letter(None, str(refusal), "", "parse")
         return outcome

@@ -26,6 +26,7 @@ publication = {anchor = "interval_end", delay = "PT5M"}   # anchor: interval_end
 slo = "PT60S"                        # freshness promised to readers, after publication
 span = "PT5M"                        # what one request covers
 complete = true
+rounding = 0.01                      # each number is rounded to it; or {step = 0.00001, most = 0.01}: see Rounding
 partitions = 1                       # on Kafka; more than one only where the order of payloads says nothing
 retention = "P7D"                    # how long a published topic keeps records; what the log needs is kept anyway
 ```
@@ -40,7 +41,7 @@ from datetime import timedelta
 from typing import Any
 
 from carbon254.errors import SettingsError
-from carbon254.model import Access, Provider, Publication, Stream
+from carbon254.model import Access, Provider, Publication, Rounding, Stream
 
 _DURATION = re.compile(r"^(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
 _REPEATS = ("utc", "offset", "mark", "row_order", "none")
@@ -83,6 +84,17 @@ def _stream(raw: Mapping[str, Any], provider: Provider) -> Stream:
             **raw,
             "provider": provider,
             "publication": Publication(publication["anchor"], duration(publication["delay"])),
+            "rounding": _rounding(raw.get("rounding", 0.0), raw["topic"]),
             **{name: duration(raw[name]) for name in ("resolution", "slo", "span", "retention") if name in raw},
         }
     )
+
+
+def _rounding(raw: Any, topic: str) -> Rounding:
+    """A number, or a table of `step` and `most`."""
+    given = dict(raw) if isinstance(raw, Mapping) else {"step": raw}
+    step = given.pop("step", 0.0)
+    most = max(step, given.pop("most", step))
+    if given or step < 0 or (most and not step):
+        raise SettingsError(f"feed.toml: {topic}: rounding is a number like 0.01, or {{step = 0.00001, most = 0.01}}")
+    return Rounding(float(step), float(most))

@@ -2,7 +2,7 @@
 
 from .dataset import Column, Dataset, catalogue, dataset
 from .flags import Flag, describe_flags
-from .source import Access, Provider, Publication, Stream
+from .source import Access, Provider, Publication, Rounding, Stream
 
 __all__ = [
     "Access",
@@ -11,6 +11,7 @@ __all__ = [
     "Flag",
     "Provider",
     "Publication",
+    "Rounding",
     "Stream",
     "catalogue",
     "dataset",

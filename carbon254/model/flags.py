@@ -23,6 +23,7 @@ class Flag(IntFlag):
     MISSING_PRICE = 512, "the provider published the interval without a price"
     PLACE_NOT_VALID = 1024, "the place is listed, and not for that time: not yet, or retired"
     RELEASED = 2048, "a quality check held the row, and a person released it"
+    IMPLAUSIBLE = 4096, "unlike other prices (a lone spike, beyond the usual range), and nothing contradicts it"
 
     meaning: str
 

@@ -49,6 +49,15 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounding:
+    """To what a provider rounds each number it publishes: a `step`, and `most` where a long statement shows a coarser
+    one. In the price's unit; 0 where nobody says."""
+
+    step: float = 0.0
+    most: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """One stream of a provider; its topic is the feed id.
 
@@ -78,7 +87,7 @@ class Stream:
     signs: Mapping[str, float] = field(default_factory=dict)
     derive: str = ""
     complete: bool = False
-    tolerance: float = 0.0
+    rounding: Rounding = Rounding()
     partitions: int = 1
     retention: timedelta = timedelta(days=7)
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -94,7 +94,7 @@ def read_rules(text: str, stream: Stream, source: str = "quality.yaml") -> Rules
                 _apply(entry, checks, told.of(name))
         elif "." not in name:
             raise told.error(line, f"{name!r} is neither `targets`, `all` nor a feed's topic")
-    return replace(rules, checks=tuple(checks.values()), targets=targets)
+    return replace(rules, checks=tuple(check.on(stream) for check in checks.values()), targets=targets)
 
 
 @dataclass(frozen=True, slots=True)

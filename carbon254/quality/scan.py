@@ -33,13 +33,15 @@ _STREAM_KEYS = ("market", "product", "market_run")
 @dataclass
 class Scan:
     """The rows under judgement. `span` is the partition's [start, end) where it is known; `others` are frames of other
-    feeds over the same span, by topic. `repeats` counts rows that came and were dropped, equal to one that is here."""
+    feeds over the same span, by topic. `repeats` counts rows that came and were dropped, equal to one that is here;
+    `broken` keeps which rows fail a check that is dear to ask, by its title."""
 
     frame: pl.DataFrame
     rules: Rules
     span: tuple[datetime, datetime] | None = None
     others: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     repeats: int = 0
+    broken: dict[str, pl.Series] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

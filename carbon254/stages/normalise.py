@@ -127,7 +127,7 @@ def _prices(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
                 "flags"
             ),
         )
-    return frame.with_columns(_component_flags(stream.tolerance).alias("flags"))
+    return frame.with_columns(_component_flags(stream.rounding.most).alias("flags"))
 
 
 def _unsigned_zero(value: pl.Expr) -> pl.Expr:
@@ -135,11 +135,13 @@ def _unsigned_zero(value: pl.Expr) -> pl.Expr:
     return pl.when(value == 0.0).then(0.0).otherwise(value)
 
 
-def _component_flags(tolerance: float) -> pl.Expr:
+def _component_flags(unit: float) -> pl.Expr:
+    """Which of the parts are there, and whether they add up within half a unit of each number that is summed."""
     core = pl.all_horizontal(pl.col(name).is_not_null() for name in ("lmp", "energy", "congestion", "loss"))
     some = pl.any_horizontal(pl.col(name).is_not_null() for name in COMPONENTS)
     total = pl.col("energy") + pl.col("congestion") + pl.col("loss") + pl.col("ghg").fill_null(0.0)
-    broken = (pl.col("lmp") - total).abs() > tolerance + 1e-9
+    numbers = 4 + pl.col("ghg").is_not_null().cast(pl.Int8)
+    broken = (pl.col("lmp") - total).abs() > numbers * (unit / 2) + 1e-9
     incomplete = pl.when(core).then(broken).otherwise(some & pl.col("lmp").is_not_null())
     return (
         pl.col("flags")

@@ -102,6 +102,7 @@ def bars(
     middle = [30.0 + (i * 7 % 11) for i in range(count)]
     return pl.DataFrame(
         {"market": "SPP", "product": "energy", "market_run": "RTBM", "location": location, "location_id": location,
+         "tenant": "public", "source": "SPP",
          "width": name, "bar_start": starts, "bar_end": [s + width for s in starts], "open": middle,
          "high": [m + 4 for m in middle], "low": [m - 3 for m in middle], "close": [m + 1 for m in middle],
          "mean": middle, "weight": 3600.0, "volume": None, "count": 12, "expected": 12, "flags": 0, "build": 1,

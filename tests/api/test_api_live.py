@@ -4,47 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx2 as httpx
 import pytest
-import uvicorn
 from desk import HOUR, MINUTES_5, NOON, bars, prices, store, ticks
+from serving import WAIT_S, served
 
-from carbon254 import portal
-from carbon254.api.app import create_app
-from carbon254.api.connections import server_config
 from carbon254.api.rooms import Rooms
-
-WAIT_S = 10.0
-
-
-@contextmanager
-def served(rooms: Rooms) -> Iterator[str]:
-    app = create_app(rooms)
-    portal.mount(app)
-    server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        rooms.closing.set()
-        server.should_exit = True
-        thread.join(WAIT_S)
-        assert not thread.is_alive(), "an open stream kept the server from stopping"
-
-
-def until(true: object, within_s: float = WAIT_S) -> None:
-    limit = time.monotonic() + within_s
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < limit, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture

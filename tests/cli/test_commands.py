@@ -262,6 +262,36 @@ def test_a_bad_time_comes_with_a_good_one(made: Path) -> None:
     clean(typed("sql", "SELECT 1", "--tz", "market", "-w", made), 2, "name a zone")
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("2025-11-02T01:30", ("comes twice", "2025-11-02T06:30:00Z (CDT)", "2025-11-02T07:30:00Z (CST)", "-05:00")),
+        ("2025-03-09T02:30", ("does not exist", "from 02:00 to 03:00", "2025-03-09T08:00:00Z")),
+    ],
+)
+def test_a_naive_time_that_comes_twice_or_never_is_refused_by_every_command(
+    made: Path, written: str, told: tuple[str, ...]
+) -> None:
+    run, replay = ("feeds", "run", "--feed", RT, "-w", made), ("feeds", "replay", "--feed", RT, "-w", made)
+    prices = ("prices", "SPP", "-w", made, "--tz", "market")
+    commands = [
+        (*run, "--from", written),
+        (*run, "--from", "2025-01-01", "--to", written),
+        (*replay, "--from", written),
+        (*replay, "--from", "2025-01-01", "--to", written),
+        (*replay, "--arrived-from", written),
+        (*replay, "--arrived-from", "2025-01-01", "--arrived-to", written),
+        (*prices, written, "2025-12-01"),
+        (*prices, "2025-01-01", written),
+        (*prices, "2025-01-01", "2025-12-01", "--as-of", written),
+        ("places", "list", "--market", "SPP", "--as-of", written, "-w", made),
+        ("calendar", "label", "SPP", written),
+        ("calendar", "blocks", "ERCOT", "--at", written),
+    ]
+    for command in commands:
+        clean(typed(*command), 2, *told)
+
+
 def test_settings_that_cannot_work_name_their_variable(made: Path) -> None:
     for command in (["sql", "SELECT 1"], ["up", "--no-poll"], ["verify"]):
         clean(typed(*command, "-w", made, C254_HOST="0.0.0.0"), 2, "C254_HOST=0.0.0.0", "set C254_HOST=127.0.0.1")

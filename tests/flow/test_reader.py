@@ -15,7 +15,7 @@ from flow.conftest import NOW, spp
 import carbon254
 from carbon254.app import open_node
 from carbon254.clock import ManualClock
-from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.errors import BadLabel, QueryRefused, WorkspaceError
 from carbon254.ingest import Arrived
 from carbon254.reader import Reader
 from carbon254.settings import Settings
@@ -171,3 +171,29 @@ def test_a_missing_workspace_says_how_to_make_one_and_makes_none(tmp_path: Path)
     with pytest.raises(WorkspaceError, match=r"there is no workspace at .*gone; make one with: c254 demo"):
         carbon254.open(tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize(
+    "written", ["2025-11-02T01:30", datetime(2025, 11, 2, 1, 30), pd.Timestamp("2025-11-02 01:30")]
+)
+def test_a_naive_time_that_comes_twice_or_never_is_refused_by_every_question(reader: Reader, written: str) -> None:
+    zone, later = {"tz": "America/New_York"}, "2025-12-01"
+    questions = [
+        lambda at: reader.prices("PJM", at, later, **zone),
+        lambda at: reader.prices("PJM", "2025-07-01", at, **zone),
+        lambda at: reader.prices("PJM", *DAY, as_of=at, **zone),
+        lambda at: reader.change("SPP", at, later, "S7", "S53", **zone),
+        lambda at: reader.ticks(at, later, **zone),
+        lambda at: reader.ticks(*DAY, as_of=at, **zone),
+        lambda at: reader.forecasts(at, later, **zone),
+        lambda at: reader.bars("WESTERN HUB", "1h", at, later, **zone),
+        lambda at: reader.bars("WESTERN HUB", "1h", *DAY, as_of=at, **zone),
+    ]
+    for ask in questions:
+        with pytest.raises(BadLabel, match=r"comes twice .*05:30:00Z \(EDT\) and .*06:30:00Z \(EST\)"):
+            ask(written)
+        with pytest.raises(BadLabel, match="from 02:00 to 03:00"):
+            ask("2025-03-09T02:30")
+        ask("2025-11-02T01:30-05:00")
+    with pytest.raises(BadLabel, match="is no day"):
+        reader.benchmarks("soon", "2025-12-01")

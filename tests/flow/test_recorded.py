@@ -7,6 +7,7 @@ so its count is that of distinct (node, interval) pairs, not of lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ import pytest
 from carbon254.errors import PayloadRefused
 from carbon254.feeds import Payload, candidates, feed
 from carbon254.model import Flag
+from carbon254.pipeline import sources
 from carbon254.stages import normalise
 from carbon254.wire.archive import unpack
 
@@ -82,6 +84,26 @@ def test_recorded_file_has_the_facts_of_its_source(recorded: Path, facts: Facts)
         assert worst is None or frame.filter(pl.col("flags") & Flag.INCOMPLETE_COMPONENTS.value > 0).height
     else:
         assert worst <= facts.adds_up + 1e-9
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts.file)
+def test_the_gate_holds_nothing_of_a_recorded_file_and_finds_a_wrong_component(recorded: Path, facts: Facts) -> None:
+    frame, gate = observations(recorded / facts.file, facts.topic), sources()[facts.topic].gate
+    assert gate is not None
+    later = frame["interval_end"].max() + timedelta(days=3)
+    assert gate.split(frame, later).held is None
+    whole = pl.all_horizontal(pl.col("lmp", "energy", "congestion", "loss").is_not_null())
+    summed = frame.with_row_index("at").filter(whole & (pl.col("flags") & Flag.DERIVED_ENERGY.value == 0))
+    if "caiso" in facts.topic or not summed.height:
+        return
+    row = summed["at"][summed.height // 2]
+    here = pl.int_range(pl.len()) == row
+    # Four numbers rounded to cents may be two cents off, and no more.
+    wrong = frame.with_columns(pl.when(here).then(pl.col("loss") + 0.04).otherwise("loss").alias("loss"))
+    held = gate.split(wrong, later).held
+    assert held is not None and held.height == 1
+    named = held.select("location_id", "interval_start", "_check").row(0)
+    assert named == (frame["location_id"][row], frame["interval_start"][row], "identity")
 
 
 def test_an_empty_interval_file_is_refused_with_its_reason(recorded: Path) -> None:

@@ -28,6 +28,7 @@ from .literal import within
 from .packing import pack
 from .port import Limits
 from .readers import Readers
+from .rekeying import before, rekeying
 from .sessions import SELECT, Params
 from .views import create_views, history_name
 
@@ -55,11 +56,15 @@ class HotStore:
     def ensure(self) -> None:
         """Create databases, tables and views; new descriptive columns are added. Safe to repeat.
 
-        Raises WorkspaceError where a stored table has another layout than this version of the datasets.
+        A table of derived rows with an older key is laid out anew (see `rekeying` and `superseded`). Raises
+        WorkspaceError where another stored table has another layout than this version of the datasets.
         """
         self.command(f"CREATE DATABASE IF NOT EXISTS {TABLES}")
         for dataset in catalogue().values():
             self.command(create_table(dataset, keep_days=self._keep_days))
+            for change in rekeying(dataset, self._columns(dataset), self._keep_days):
+                self.command(change)
+                reach("hot.rekeying")
             for change in self._changes(dataset):
                 self.command(change)
         lay_out(self.command, self.fetch, self._insert)
@@ -72,12 +77,24 @@ class HotStore:
         """What was made since is on disk by its name when this returns."""
         self._handles.keep_names()
 
+    def superseded(self, dataset: str) -> bool:
+        """Whether rows of the dataset wait to be made again because the table was laid out anew; see `made_again`."""
+        held = f"database = {_text(TABLES)} AND name = {_text(before(named(dataset).name))}"
+        return bool(self._rows(f"SELECT 1 AS x FROM system.tables WHERE {held}"))
+
+    def made_again(self, dataset: str) -> None:
+        """Forget the older table: what could not be carried over from it was made again."""
+        self.command(f"DROP TABLE IF EXISTS {TABLES}.{before(named(dataset).name)} SYNC")
+
+    def _columns(self, dataset: Dataset) -> dict[str, str]:
+        where = f"database = {_text(TABLES)} AND table = {_text(dataset.name)}"
+        return {row["name"]: row["type"] for row in self._rows(f"SELECT name, type FROM system.columns WHERE {where}")}
+
     def _changes(self, dataset: Dataset) -> list[str]:
         here = f"database = {_text(TABLES)} AND"
-        columns = self._rows(f"SELECT name, type FROM system.columns WHERE {here} table = {_text(dataset.name)}")
         stored = self._rows(f"SELECT engine_full FROM system.tables WHERE {here} name = {_text(dataset.name)}")
         return [
-            *column_changes(dataset, {row["name"]: row["type"] for row in columns}),
+            *column_changes(dataset, self._columns(dataset)),
             *lifetime_changes(dataset, stored[0]["engine_full"], self._keep_days),
         ]
 
