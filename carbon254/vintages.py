@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from carbon254.api import vintages as ask
 from carbon254.api.bars_known import BarsAsked, bars_as_known
+from carbon254.api.cells import told_apart
 from carbon254.api.known import Known, known
 from carbon254.calendars import moment_of
 from carbon254.calendars.moments import one_day
@@ -44,7 +45,7 @@ class Result:
 
     def to_polars(self) -> pl.DataFrame:
         """As a Polars frame; times are UTC."""
-        return pl.DataFrame(self._table)
+        return pl.DataFrame(told_apart(self._table))
 
     def to_pandas(self) -> pd.DataFrame:
         """As a pandas frame; needs the `pandas` extra."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,8 @@ from carbon254.errors import WorkspaceError
 from carbon254.lasting import make_folder, sync_folder
 
 FORMAT = 1
+# What others may not do with what we make: anything.
+_OTHERS = 0o077
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Workspace:
         """Make the folder, or check that it has the format this code writes. Raises WorkspaceError."""
         marker = self.path("workspace.json")
         if marker.exists():
-            found = json.loads(marker.read_text("utf-8")).get("format")
+            found = _format(marker)
             if found != FORMAT:
                 raise WorkspaceError(
                     f"{self.root} has format {found}; this version reads format {FORMAT}. "
@@ -56,11 +59,13 @@ class Workspace:
         if self.root.exists() and any(path.name not in left for path in self.root.iterdir()):
             raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
         make_folder(self.root)
+        self._keep_to_owner()
         _write(marker, json.dumps({"format": FORMAT}) + "\n")
 
     def claim(self) -> None:
         """Own the workspace. Raises WorkspaceError naming the owner where another process has it."""
         self.create()
+        self._keep_to_owner()
         lock = self.path("lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +76,13 @@ class Workspace:
             raise WorkspaceError(f"{self.root} is in use {where}; stop it first: c254 stop") from None
         self._lock = lock
         self.path("node.json").unlink(missing_ok=True)
+
+    def _keep_to_owner(self) -> None:
+        """The folder is its owner's alone, and so is every file that this process makes from now on."""
+        os.umask(_OTHERS)
+        # A folder of somebody else's, or on a read-only disk, stays as it is.
+        with suppress(OSError):
+            self.root.chmod(0o700)
 
     def announce(self, url: str) -> None:
         """Write where the node can be reached."""
@@ -91,8 +103,11 @@ class Workspace:
         note = self.path("node.json")
         if not note.exists() or not self._owned():
             return None
-        facts = json.loads(note.read_text("utf-8"))
-        return Running(facts["pid"], facts["url"])
+        try:
+            facts = json.loads(note.read_text("utf-8"))
+            return Running(facts["pid"], facts["url"])
+        except (ValueError, KeyError, TypeError, OSError):
+            return None  # torn, or gone since: where the node is will be said again
 
     def _owned(self) -> bool:
         path = self.path("lock")
@@ -109,6 +124,18 @@ class Workspace:
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+
+
+def _format(marker: Path) -> object:
+    """The format that the marker names. Raises WorkspaceError where it is torn, or no marker at all."""
+    try:
+        found = json.loads(marker.read_text("utf-8"))["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise WorkspaceError(
+            f"{marker} cannot be read ({type(error).__name__}): restore it from a backup, or write "
+            f'{{"format": {FORMAT}}} into it if the rest of the folder is whole'
+        ) from None
+    return found
 
 
 def _write(target: Path, text: str) -> None:

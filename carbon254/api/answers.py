@@ -14,8 +14,8 @@ import pyarrow as pa
 from fastapi import HTTPException, Response
 
 from carbon254.errors import QueryRefused
+from carbon254.model.plain import readable
 from carbon254.stores.hot import HotStore
-from carbon254.stores.hot.text import readable
 
 from .asked import MOST_ROWS
 from .cells import csv_line, csv_text, json_values, told_text

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
+import pyarrow as pa
+
+from carbon254.model.plain import readable
 
 # A spreadsheet would run a cell that begins like this as a formula; the wide forms are read as the narrow ones.
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
@@ -77,3 +81,20 @@ def csv_line(names: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(f"'{name}" if name.startswith(_RISKY) else name for name in names)
     return line.getvalue()
+
+
+def readable_frame(table: pa.Table) -> pl.DataFrame:
+    """A table as people read it: bytes told as text, and columns of one name told apart."""
+    named = told_apart(table)
+    batches = [readable(batch) for batch in named.to_batches()]
+    return pl.DataFrame(pa.Table.from_batches(batches) if batches else named)
+
+
+def told_apart(table: pa.Table) -> pa.Table:
+    """The table with each name once: SQL may give two columns one name, a frame may not."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in table.column_names:
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return table.rename_columns(names)

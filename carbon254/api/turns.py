@@ -116,7 +116,7 @@ class _Request:
 
     async def _until(self, working: asyncio.Task[None]) -> None:
         clock = asyncio.get_running_loop().time
-        ready = asyncio.gather(self._started.wait())
+        ready = asyncio.create_task(self._started.wait())
         gone = asyncio.create_task(self._gone.wait())
         try:
             await asyncio.wait({working, gone, ready}, timeout=self._ends - clock(), return_when="FIRST_COMPLETED")

@@ -58,6 +58,8 @@ class House(TyperGroup):
     """A command group whose expected errors are one line on standard error, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        # What a command makes, in a workspace or beside it, is its user's alone.
+        os.umask(0o077)
         try:
             return super().invoke(ctx)
         except (BadLabel, UnitError, UnknownProduct, UnknownPlace, AmbiguousPlace, SettingsError) as error:

@@ -28,6 +28,7 @@ def sql(
     Example: `c254 sql "SELECT market, count() FROM interval_prices GROUP BY market"`
     """
     import carbon254
+    from carbon254.api.cells import readable_frame
 
     if tz == "market":
         raise typer.BadParameter("a statement may span markets; name a zone, like America/Chicago")
@@ -40,7 +41,7 @@ def sql(
     if receipt is not None and answer.receipt is not None:
         receipt.write_text(answer.receipt.to_json(), "utf-8")
         say(f"receipt: {receipt} ({answer.receipt.rows.count:,} rows, known at {answer.receipt.known_at})")
-    found = answer.to_polars()
+    found = answer.to_polars() if form == "arrow" else readable_frame(answer.to_arrow())
     if form == "table":
         from .printing import told_in
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from carbon254.errors import QueryRefused
+from carbon254.model.plain import plain
 
 from .ddl import TABLES
-from .text import plain
 
 _ADVICE = {
     "TIMEOUT_EXCEEDED": "narrow it, for instance by time or place, or ask for a higher time limit",
