@@ -6,11 +6,15 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
 from carbon254.model.plain import readable
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 # A spreadsheet would run a cell that begins like this as a formula; the wide forms are read as the narrow ones.
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
@@ -27,7 +31,7 @@ def told_text(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     )
 
 
-def _timed(kind: pl.DataType) -> bool:
+def _timed(kind: PolarsDataType) -> bool:
     if isinstance(kind, pl.Datetime | pl.Categorical | pl.Enum):
         return True
     if isinstance(kind, pl.Struct):
@@ -35,7 +39,7 @@ def _timed(kind: pl.DataType) -> bool:
     return isinstance(kind, pl.List | pl.Array) and _timed(kind.inner)
 
 
-def _told(value: pl.Expr, kind: pl.DataType, zone: str) -> pl.Expr:
+def _told(value: pl.Expr, kind: PolarsDataType, zone: str) -> pl.Expr:
     if isinstance(kind, pl.Datetime):
         if kind.time_zone is None:
             return value.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")

@@ -106,13 +106,16 @@ class _Request:
     async def run(self) -> None:
         token = STOP.set(self._stop)
         hearing = asyncio.create_task(self._hear())
-        working = asyncio.create_task(self._turns._app(self._scope, self._messages.get, self._say))
+        working = asyncio.create_task(self._work())
         STOP.reset(token)
         working.add_done_callback(lambda _: self._release())
         try:
             await self._until(working)
         finally:
             hearing.cancel()
+
+    async def _work(self) -> None:
+        await self._turns._app(self._scope, self._messages.get, self._say)
 
     async def _until(self, working: asyncio.Task[None]) -> None:
         clock = asyncio.get_running_loop().time

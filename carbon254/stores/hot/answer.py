@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -62,7 +63,7 @@ def _reading(kind: str, held: pa.DataType) -> Typed | None:
     return None
 
 
-def _texts(column: pa.Array, told: Callable[[object], str]) -> pa.Array:
+def _texts(column: pa.Array, told: Callable[[Any], str]) -> pa.Array:
     return pa.array([None if value is None else told(value) for value in column.to_pylist()], pa.string())
 
 

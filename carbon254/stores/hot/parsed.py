@@ -30,7 +30,7 @@ def uses_of(sql: str) -> Uses | None:
     return used
 
 
-def _note(node: exp.Expression, used: Uses) -> None:
+def _note(node: exp.Expr, used: Uses) -> None:
     from sqlglot import exp
 
     if isinstance(node, exp.Table):
@@ -64,9 +64,9 @@ def _note_table(node: exp.Table, used: Uses) -> None:
         used.tables.add(name)
 
 
-def _is_common(node: exp.Expression, name: str) -> bool:
+def _is_common(node: exp.Expr, name: str) -> bool:
     """Whether `name` is a common table expression (or a table's own alias) where the node stands."""
-    above: exp.Expression | None = node
+    above: exp.Expr | None = node
     while above is not None:
         given = above.args.get("with_") or above.args.get("with")
         if given is not None and any(one.alias == name for one in given.expressions):

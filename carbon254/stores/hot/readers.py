@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,7 +71,7 @@ class Readers:
 
     def _batches(
         self, session: Session, sql: str, params: Params, limits: Limits, asked: Stop
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch, None, None]:
         made, size, rows = None, 0, 0
         for batch in session.batches(sql, params):
             asked.check()

@@ -143,7 +143,8 @@ class _Served:
 
     def batches(self, sql: str, params: Params = None) -> Iterator[pa.RecordBatch]:
         with _told():
-            body = self._client.raw_stream(_encoded(sql), parameters=dict(params or {}) or None, fmt="ArrowStream")
+            given = dict(params or {}) or None
+            body: Any = self._client.raw_stream(_encoded(sql), parameters=given, fmt="ArrowStream")
             try:
                 with pa.ipc.open_stream(pa.PythonFile(body, mode="r")) as stream:
                     yield pa.RecordBatch.from_pylist([], schema=stream.schema)
