@@ -43,7 +43,7 @@ from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import Cache, open_cache
-from carbon254.stores.hot import HotStore, open_hot
+from carbon254.stores.hot import HotStore, Limits, open_hot
 from carbon254.stores.lake import Lake, open_lake, rest_properties
 from carbon254.stores.ledger import Ledger, open_history, open_ledger
 from carbon254.stores.log import Log, open_log
@@ -109,7 +109,7 @@ class Node:
             "raw archive": self.pipeline.inbox.answer,
             "ledger": self.ledger.answer,
             "reference": self.reference.answer,
-            "hot store": lambda: self.hot.query("SELECT 1"),
+            "hot store": lambda: self.hot.fetch("SELECT 1"),
             "lake": lambda: self.lake.offset("interval_prices"),
             "cache": self.cache.filled,
         }
@@ -236,6 +236,15 @@ def lake_of(settings: Settings, workspace: Workspace) -> Lake:
     return open_lake(settings.lake_url, properties)
 
 
+def limits_of(settings: Settings) -> Limits:
+    """What one statement of a reader may use."""
+    return Limits(
+        seconds=settings.query_seconds,
+        memory_bytes=(settings.query_memory_mb << 20) // settings.query_slots,
+        answer_bytes=settings.answer_mb << 20,
+    )
+
+
 def open_node(
     settings: Settings,
     secrets: Mapping[str, str],
@@ -273,7 +282,7 @@ def _rooms(
     opened.callback(ledger.close)
     reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
     opened.callback(reference.close)
-    hot = open_hot(settings.hot_at(workspace.path("hot")), ttl_days=settings.ttl_days)
+    hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
     opened.callback(hot.close)
     hot.ensure()
     lake = lake_of(settings, workspace)

@@ -17,7 +17,7 @@ from carbon254.api.compared import misspelt
 from carbon254.api.folding import folded
 from carbon254.api.notary import Verdict
 from carbon254.disk import told_of
-from carbon254.errors import QueryRefused, UnknownName
+from carbon254.errors import Carbon254Error, QueryRefused, TransientError, UnknownName
 from carbon254.mirror import readable
 from carbon254.model import Stream
 from carbon254.names import Asked
@@ -98,14 +98,14 @@ class RemoteEngine:
     def query(self, sql: str) -> pa.Table:
         answer = self._client.post("/v1/sql", json={"sql": sql, "format": "arrow"})
         if answer.status_code != httpx.codes.OK:
-            raise QueryRefused(answer.json().get("detail", answer.text))
+            raise _refused(answer)
         with pa.ipc.open_stream(answer.content) as stream:
             return stream.read_all()
 
     def answer(self, sql: str) -> tuple[pa.Table, Receipt]:
         answer = self._client.post("/v1/sql", json={"sql": sql, "format": "arrow", "receipt": True})
         if answer.status_code != httpx.codes.OK:
-            raise QueryRefused(answer.json().get("detail", answer.text))
+            raise _refused(answer)
         with pa.ipc.open_stream(answer.content) as stream:
             return stream.read_all(), receipt_of(answer.headers["X-Receipt"])
 
@@ -130,13 +130,20 @@ class RemoteEngine:
     def verify(self, receipt: Receipt) -> Verdict:
         answer = self._client.post("/v1/receipts/verify", content=receipt.to_json(), headers=_JSON)
         if answer.status_code != httpx.codes.OK:
-            raise QueryRefused(answer.json().get("detail", answer.text))
+            raise _refused(answer)
         found = answer.json()
         differs, notes = tuple(found["differs"]), tuple(found["notes"])
         return Verdict(found["equal"], differs, notes, found["rows"], found.get("payloads", 0))
 
     def close(self) -> None:
         self._client.close()
+
+
+def _refused(answer: httpx.Response) -> Carbon254Error:
+    """What the node says: busy for now, or never."""
+    told = answer.json().get("detail", answer.text) if "json" in answer.headers.get("content-type", "") else answer.text
+    busy = answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+    return TransientError(told) if busy else QueryRefused(told)
 
 
 class LocalEngine:

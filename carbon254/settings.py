@@ -131,6 +131,15 @@ class Settings(BaseSettings):
     base_urls: dict[str, str] = Field(default_factory=dict, description="Provider id → base URL, instead of its own")
     ttl_days: int = Field(0, description="Days after arrival that the hot store keeps rows; 0 keeps them for ever")
     log_retention_days: int = Field(7, description="Days that carried rows stay in the log; raw records stay for ever")
+    query_slots: int = Field(4, ge=1, description="Statements that run at a time; others wait, and then get 429")
+    query_waiting: int = Field(16, ge=0, description="Statements that may wait for their turn")
+    query_seconds: float = Field(10.0, gt=0, description="Seconds after which a statement is stopped, waiting included")
+    query_memory_mb: int = Field(
+        2048, ge=256, description="Memory (MB) of all running statements together; each has its even share"
+    )
+    streams: int = Field(64, ge=1, description="Live streams that may be open at a time")
+    streams_each: int = Field(16, ge=1, description="Live streams that one address may have open at a time")
+    answer_mb: int = Field(256, ge=1, description="Size (MB) beyond which an answer is refused")
     disk_budget_gb: float = Field(0.0, description="Refuse new payloads beyond this size of the workspace; 0 for none")
 
     @field_validator("host")

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from carbon254.api import vintages as ask
 from carbon254.api.bars_known import bars_as_known, series_of
+from carbon254.api.cells import told_apart
 from carbon254.api.held import bars_held
 from carbon254.api.known import Known, known
 from carbon254.api.queries import BarsAsked
@@ -54,7 +55,7 @@ class Result:
 
     def to_polars(self) -> pl.DataFrame:
         """As a Polars frame; times are UTC."""
-        return pl.DataFrame(self._table)
+        return pl.DataFrame(told_apart(self._table))
 
     def to_pandas(self) -> pd.DataFrame:
         """As a pandas frame; needs the `pandas` extra."""

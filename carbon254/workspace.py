@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +24,8 @@ from carbon254.walking import files_below
 
 FORMAT = 1
 DEFAULT, DEMO = Path("workspace"), Path("demo-workspace")
+# What others may not do with what we make: anything.
+_OTHERS = 0o077
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Workspace:
         """Make the folder, or check that it has the format this code writes. Raises WorkspaceError."""
         marker = self.path("workspace.json")
         if marker.exists():
-            found = json.loads(marker.read_text("utf-8")).get("format")
+            found = _format(marker)
             if found != FORMAT:
                 raise WorkspaceError(
                     f"{self.root} has format {found}; this version reads format {FORMAT}. "
@@ -61,6 +64,7 @@ class Workspace:
         if self.root.exists() and any(path.name not in left for path in self.root.iterdir()):
             raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
         make_folder(self.root)
+        self._keep_to_owner()
         _write(marker, json.dumps({"format": FORMAT}) + "\n")
 
     def existing(self) -> Workspace:
@@ -98,6 +102,7 @@ class Workspace:
 
     def _claim(self) -> None:
         self.create()
+        self._keep_to_owner()
         lock = self.path("lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,6 +113,13 @@ class Workspace:
             raise WorkspaceError(f"{self.root} is in use {where}; stop it first: c254 stop") from None
         self._lock = lock
         self.path("node.json").unlink(missing_ok=True)
+
+    def _keep_to_owner(self) -> None:
+        """The folder is its owner's alone, and so is every file that this process makes from now on."""
+        os.umask(_OTHERS)
+        # A folder of somebody else's, or on a read-only disk, stays as it is.
+        with suppress(OSError):
+            self.root.chmod(0o700)
 
     def announce(self, url: str) -> None:
         """Write where the node can be reached."""
@@ -129,10 +141,10 @@ class Workspace:
             return None
         try:
             facts = json.loads(self.path("node.json").read_text("utf-8"))
-        except FileNotFoundError:
-            # Its owner has not said yet where it is, or gives it up at this moment.
+            return Running(facts["pid"], facts["url"])
+        except (ValueError, KeyError, TypeError, OSError):
+            # Torn, not said yet, or given up at this moment: where the node is will be said again.
             return None
-        return Running(facts["pid"], facts["url"])
 
     def _owned(self) -> bool:
         try:
@@ -158,6 +170,18 @@ def stored_default() -> Path:
     if not (DEFAULT / "workspace.json").exists() and (DEMO / "workspace.json").exists():
         return DEMO
     return DEFAULT
+
+
+def _format(marker: Path) -> object:
+    """The format that the marker names. Raises WorkspaceError where it is torn, or no marker at all."""
+    try:
+        found = json.loads(marker.read_text("utf-8"))["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise WorkspaceError(
+            f"{marker} cannot be read ({type(error).__name__}): restore it from a backup, or write "
+            f'{{"format": {FORMAT}}} into it if the rest of the folder is whole'
+        ) from None
+    return found
 
 
 def _write(target: Path, text: str) -> None:

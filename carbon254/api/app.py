@@ -27,6 +27,7 @@ from .docs import mount_docs
 from .emulated import EmulatedMark
 from .guard import Guard
 from .rooms import Rooms
+from .turns import Turns
 
 _ABOUT = (
     "Market prices live, by SQL, and as they were known at any past moment. "
@@ -60,6 +61,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     mount_docs(app)
     if rooms.emulated:
         app.add_middleware(EmulatedMark)
+    app.add_middleware(Turns, allowed=rooms.allowed)
     app.add_middleware(Guard)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _refused)

@@ -15,6 +15,8 @@ from carbon254.errors import BadLabel
 from carbon254.model import Stream
 from carbon254.names import in_order
 
+from .cells import told_text
+
 MARKET = "market"
 # A plus sign in a query string arrives as a space when the caller did not escape it.
 _LOST_PLUS = re.compile(r"^(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:?\d\d)$")
@@ -66,22 +68,9 @@ def span(start: str | None, end: str | None, zone: str, now: datetime) -> tuple[
     return in_order(since, until)
 
 
-def told(column: str, zone: str) -> pl.Expr:
-    """A datetime column as ISO 8601 text in `zone`, with its offset; `Z` for UTC."""
-    local = pl.col(column).dt.convert_time_zone(zone)
-    return local.dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ" if zone == "UTC" else "%Y-%m-%dT%H:%M:%S%.f%:z")
-
-
 def as_text(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     """The frame with every instant as text in `zone`; stamps without a zone stay without one."""
-    plain = pl.col(pl.Categorical).cast(pl.String)
-    aware = [told(name, zone).alias(name) for name in instants(frame)]
-    naive = [
-        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
-        for name, kind in frame.schema.items()
-        if isinstance(kind, pl.Datetime) and kind.time_zone is None
-    ]
-    return frame.with_columns(plain, *aware, *naive)
+    return told_text(frame, zone)
 
 
 def in_market_clocks(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.DataFrame:
@@ -89,11 +78,6 @@ def in_market_clocks(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.D
     groups = frame.with_row_index("_order").partition_by("market", "market_run", as_dict=True)
     parts = [as_text(part, clock_of(streams, str(market), str(run)) or "UTC") for (market, run), part in groups.items()]
     return pl.concat(parts).sort("_order").drop("_order") if parts else as_text(frame, "UTC")
-
-
-def instants(frame: pl.DataFrame) -> list[str]:
-    """Names of the columns that hold instants."""
-    return [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
 
 
 def day_text(day: date | datetime | None) -> str | None:

@@ -18,6 +18,7 @@ from carbon254.telemetry import Metrics
 
 from .doors import Ask, Doors
 from .notary import Notary
+from .turns import Allowed
 
 # Which topics each consumer carries.
 CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
@@ -47,10 +48,11 @@ class Rooms:
     reference: Listed | None = None
     strict: bool = False
     emulated: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
 
     def __post_init__(self) -> None:
         self.names = Vocabulary(self.streams, self.hot.fetch, self.reference)
-        asks = {"hot store": lambda: self.hot.query("SELECT 1")} if self.asks is None else self.asks
+        asks = {"hot store": lambda: self.hot.fetch("SELECT 1")} if self.asks is None else self.asks
         self._doors = Doors(asks)
 
     def trouble(self) -> dict[str, str]:

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Response
 
 from carbon254.names import Asked
 
-from .answers import Format, rows_answer
+from .answers import Format, most_rows, rows_answer
 from .asked import (
-    MOST_ROWS,
     AsOf,
     Basis,
     End,
@@ -95,6 +94,7 @@ def router(rooms: Rooms) -> APIRouter:
         frame = bars_as_known(rooms.hot.query, rooms.streams, wanted, asked)
         mixed = told_or_refused(several(series_of(frame)), rooms.strict)
         held = "" if frame.height else bars_held(rooms.hot.query, names.series, width)
-        return beside(rooms, rows_answer(frame, format, zone, limit or MOST_ROWS), held, format, mixed)
+        answer = rows_answer(frame, format, zone, most_rows(format, limit), rooms.hot.limits.answer_bytes)
+        return beside(rooms, answer, held, mixed).response()
 
     return routes

@@ -115,6 +115,8 @@ class House(TyperGroup):
     """A command group whose expected errors are one line on standard error, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        # What a command makes, in a workspace or beside it, is its user's alone.
+        os.umask(0o077)
         try:
             return super().invoke(ctx)
         except _WRONG_QUESTIONS as error:

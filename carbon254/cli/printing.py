@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
+from carbon254.api.cells import csv_text, told_text
 from carbon254.errors import NothingYet, PayloadRefused
 
 if TYPE_CHECKING:
@@ -105,9 +106,9 @@ class Printer:
         if self._form == "arrow":
             self._stream(frame.to_arrow())
         elif self._form == "csv":
-            sys.stdout.write(as_text(frame).write_csv(include_header=not self._columns))
+            sys.stdout.write(csv_text(told_text(as_text(frame), zone), header=not self._columns))
         elif frame.height:
-            sys.stdout.write(as_text(frame).write_ndjson())
+            sys.stdout.write(told_text(as_text(frame), zone).write_ndjson())
         self._columns = frame.columns
 
     def _stream(self, table: pa.Table) -> None:
@@ -125,7 +126,7 @@ class Printer:
 
 def told_in(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     """The same instants told in `zone`."""
-    timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
+    timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
     return frame if zone == "UTC" else frame.with_columns(pl.col(name).dt.convert_time_zone(zone) for name in timed)
 
 
@@ -134,7 +135,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     timed = {name: kind.time_zone for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)}
     texts = []
     for name, zone in timed.items():
-        mark = "Z" if zone == "UTC" else "%:z"
+        mark = "Z" if zone == "UTC" else "%:z" if zone else ""
         whole = pl.col(name).dt.strftime(f"%Y-%m-%dT%H:%M:%S{mark}")
         exact = pl.col(name).dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{mark}")
         texts.append(pl.when(pl.col(name).dt.microsecond() == 0).then(whole).otherwise(exact).alias(name))

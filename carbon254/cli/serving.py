@@ -13,10 +13,13 @@ import uvicorn
 
 from carbon254 import portal
 from carbon254.api.app import create_app, create_service
+from carbon254.api.connections import server_config
 from carbon254.api.rooms import Rooms
+from carbon254.api.turns import Allowed
 from carbon254.app import Node
 from carbon254.errors import WorkspaceError
 from carbon254.feeds import feeds
+from carbon254.settings import Settings
 
 from .console import out
 
@@ -46,6 +49,7 @@ class Served:
             reference=node.reference,
             strict=node.settings.strict,
             emulated=node.emulated,
+            allowed=_allowed(node.settings),
         )
         app = create_app(self._rooms) if reading else create_service(self._rooms)
         if reading:
@@ -53,8 +57,7 @@ class Served:
         host, port = listening.getsockname()[:2]
         self.url = f"http://{host}:{port}"
         self._listening, self._failure = listening, ""
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(server_config(app))
         self._thread = threading.Thread(target=self._run, name="c254-http", daemon=True)
 
     def _run(self) -> None:
@@ -84,6 +87,12 @@ class Served:
         self._rooms.closing.set()
         self._server.should_exit = True
         self._thread.join(10)
+
+
+def _allowed(settings: Settings) -> Allowed:
+    return Allowed(
+        settings.query_slots, settings.query_waiting, settings.query_seconds, settings.streams, settings.streams_each
+    )
 
 
 class Feeding(Protocol):

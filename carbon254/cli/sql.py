@@ -43,6 +43,7 @@ def sql(
     if url and receipt is None and form != "arrow" and _asked(url, statement, form, tz):
         return
     import carbon254
+    from carbon254.api.cells import readable_frame
 
     with carbon254.open(workspace) as reader, warnings.catch_warnings():
         # What is warned of stands in the note, which is printed.
@@ -51,7 +52,7 @@ def sql(
     if receipt is not None and answer.receipt is not None:
         receipt.write_text(answer.receipt.to_json(), "utf-8")
         say(f"receipt: {receipt} ({answer.receipt.rows.count:,} rows, known at {answer.receipt.known_at})")
-    found = answer.to_polars()
+    found = answer.to_polars() if form == "arrow" else readable_frame(answer.to_arrow())
     if form == "table":
         from .printing import told_in
 

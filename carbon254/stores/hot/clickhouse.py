@@ -17,18 +17,19 @@ from carbon254.faults import reach
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 
-from .answer import explain, read
+from .answer import explain, telling, typed
 from .arrange import by_partition, engine_partition
 from .cutoffs import lay_out
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .frozen import bounds, setting
-from .guard import check
 from .handles import Handles
 from .layout import column_changes, lifetime_changes, setting_changes
 from .literal import within
 from .packing import pack
 from .port import Limits
+from .readers import Readers
 from .rekeying import before, rekeying
+from .sessions import SELECT, Params
 from .views import create_views, history_name
 
 # One insert makes one part: the limits at which the engine would cut a block are beyond any batch.
@@ -45,13 +46,12 @@ _FORGETFUL = ("batch_id", "build", "judged_at", "changed_at")
 class HotStore:
     """See `port.Hot`. Safe to use from many threads."""
 
-    def __init__(self, url: str, ttl_days: int = 0) -> None:
+    def __init__(self, url: str, ttl_days: int = 0, limits: Limits | None = None) -> None:
         self._handles = Handles(url)
+        self._readers = Readers(self._handles, limits or Limits())
         self._keep_days = ttl_days or None
         # One writer a dataset: a row that came in between copying a partition and swapping it would be lost.
         self._writing = {name: threading.Lock() for name in catalogue()}
-        self._databases: frozenset[str] = frozenset()
-        self._sources: frozenset[str] = frozenset()
 
     def ensure(self) -> None:
         """Create databases, tables and views; new descriptive columns are added. Safe to repeat.
@@ -122,27 +122,50 @@ class HotStore:
             client.raw_insert(name, rows.column_names, body, settings=settings, fmt="ArrowStream")
             reach("hot.inserted")
 
-    def query(self, sql: str, params: dict[str, Any] | None = None, limits: Limits | None = None) -> pa.Table:
+    @property
+    def limits(self) -> Limits:
+        """A reader's limits where it names no others."""
+        return self._readers.limits
+
+    def query(self, sql: str, params: Params = None, limits: Limits | None = None) -> pa.Table:
         """One reading statement by a reader. Instants come in UTC. Raises QueryRefused with what to do."""
-        self._learn()
-        statement = check(sql, self._databases, self._sources, VIEWS)
-        with _explained(), self._handles.reader(limits or Limits()) as client:
-            return read(client, statement, params)
+        with self._readers.answering(self._readers.checked(sql, params), params, limits) as batches:
+            return pa.Table.from_batches(batches)
+
+    @contextmanager
+    def stream(
+        self, sql: str, limits: Limits | None = None, trusted: bool = False
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """As `query`, in batches that come while the engine works; there is at least one, which may be empty.
+
+        `trusted` is for a statement of our own: it may read `store`, within the same limits.
+        """
+        with self._readers.answering(sql if trusted else self._readers.checked(sql), None, limits) as batches:
+            yield batches
 
     def query_frozen(
         self, sql: str, offsets: Mapping[str, int], at: datetime, limits: Limits | None = None
     ) -> pa.Table:
         """As `query`, over what each feed had stored up to a place of the raw log and was let out by `at`; feeds not
         named had nothing."""
-        self._learn()
-        statement = check(sql, self._databases, self._sources, VIEWS)
-        with _explained(), self._handles.filtered(limits or Limits(), setting(bounds(offsets, at))) as client:
-            return read(client, statement, None)
+        more = {"additional_table_filters": setting(bounds(offsets, at))}
+        with self._readers.answering(self._readers.checked(sql), None, limits, more) as batches:
+            return pa.Table.from_batches(batches)
+
+    def rewritten(self, sql: str) -> str:
+        """A reading statement in the engine's own spelling: without comments, with one way of quoting."""
+        return self._readers.checked(sql)
 
     def fetch(self, sql: str) -> pa.Table:
         """A query of our own: may read `store`, no limits. Never hand it text from outside."""
         with _explained(), self._handles.own() as client:
-            return read(client, sql, None)
+            table = _arrow(client.raw_query(sql, fmt="ArrowStream"))
+            if not (telling(table.schema) and SELECT.match(sql)):
+                return table
+            kinds = _arrow(client.raw_query(f"DESCRIBE TABLE (\n{sql}\n)", fmt="ArrowStream"))["type"].to_pylist()
+        for at, told in typed(table.schema, kinds).items():
+            table = table.set_column(at, table.column_names[at], pa.chunked_array(map(told, table.column(at).chunks)))
+        return table
 
     def command(self, sql: str) -> Any:
         """A statement of our own that changes something. Never hand it text from outside."""
@@ -229,20 +252,18 @@ class HotStore:
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         return self.fetch(sql).to_pylist()
 
-    def _learn(self) -> None:
-        """What the engine can reach, asked once: readers get none of it but their own database."""
-        if not self._sources:
-            self._databases = frozenset(row["name"] for row in self._rows("SELECT name FROM system.databases"))
-            self._sources = frozenset(row["name"] for row in self._rows("SELECT name FROM system.table_functions"))
 
-
-def open_hot(url: str, ttl_days: int = 0) -> HotStore:
+def open_hot(url: str, ttl_days: int = 0, limits: Limits | None = None) -> HotStore:
     """Open `chdb:///abs/dir` or `http(s)://user:password@host:port`; call `ensure()` before the first use.
 
-    `ttl_days` > 0 removes rows that many days after they were received. Raises WorkspaceError where the folder is in
-    use, by this process or another, or the server does not answer.
+    `ttl_days` > 0 removes rows that many days after they were received; `limits` are a reader's unless it names
+    others. Raises WorkspaceError where the folder is in use, by this process or another, or the server does not answer.
     """
-    return HotStore(url, ttl_days)
+    return HotStore(url, ttl_days, limits)
+
+
+def _arrow(body: bytes) -> pa.Table:
+    return pa.ipc.open_stream(body).read_all() if body else pa.table({})
 
 
 @contextmanager
