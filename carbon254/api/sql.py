@@ -46,9 +46,9 @@ def router(rooms: Rooms) -> APIRouter:
 
         JSON holds at most 10,000 rows and says so where there are more; Arrow and CSV hold every row the engine gives.
         A statement that is refused, takes longer than 10 s or answers more than 256 MB answers 400 with the reason; one
-        that comes while too many others run answers 429 with `Retry-After`. Both limits are settings of the node. A mean
-        that goes over several market runs is told in `note`, `X-Note` and `Warning`; a node with C254_STRICT=1 answers
-        422.
+        that comes while too many others run answers 429 with `Retry-After`. Both limits are settings of the node. A
+        mean that goes over several market runs is told in `note`, `X-Note` and `Warning`; a node with C254_STRICT=1
+        answers 422.
         """
         first: list[pa.RecordBatch] = []
         with within(question.seconds):
