@@ -158,7 +158,7 @@ class Barmaker:
             made = self._rebuild(series, mine, build, only_news)
             corrected |= made is not None
             for width, bars in (made or {}).items():
-                found[width] = pl.concat([found[width], bars]) if width in found else bars
+                found[width] = pl.concat([found[width], bars], how="diagonal_relaxed") if width in found else bars
         return found if corrected else None
 
     def _rebuild(
