@@ -1,4 +1,4 @@
-"""A provider that has nothing yet: the request is unpublished and not new, its day stays pending, and it is asked again."""
+"""A provider that has nothing yet: the request is unpublished and not new, its day stays pending, it is asked again."""
 
 from __future__ import annotations
 
