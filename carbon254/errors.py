@@ -25,6 +25,8 @@ Carbon254Error
     ├── CorruptRecord         stored bytes that do not match their checksum
     ├── CorruptPayload        an archived payload that does not match its name
     ├── WorkspaceError        wrong format version, already open, disk budget used up
+    │   ├── NoWorkspace       nothing, or something else, is where a workspace was looked for
+    │   └── DiskTrouble       what the disk refused: DiskFull, DiskRefused (may not be written or read), DiskFailing
     ├── SettingsError         a setting that cannot work, with the line to write
     ├── ReferenceRefused      a reference database or a list of places that cannot be taken as it is
     ├── AmbiguousPlace        a name that several places have
@@ -139,6 +141,26 @@ class CorruptPayload(PermanentError):
 
 class WorkspaceError(PermanentError):
     """The workspace cannot be opened or written as asked."""
+
+
+class NoWorkspace(WorkspaceError):
+    """Nothing, or something else, is where a workspace was looked for."""
+
+
+class DiskTrouble(WorkspaceError):
+    """The disk refused; the message names the folder and what to do."""
+
+
+class DiskFull(DiskTrouble):
+    """No space is left, or the user's share of it is used up."""
+
+
+class DiskRefused(DiskTrouble):
+    """The folder may not be written, or not be read, by this user here."""
+
+
+class DiskFailing(DiskTrouble):
+    """The disk cannot read or write what it should."""
 
 
 class SettingsError(PermanentError):

@@ -6,26 +6,30 @@ Where a node is running, it is asked over HTTP; else the workspace is opened her
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import httpx2 as httpx
 import pyarrow as pa
 
+from carbon254.api.compared import misspelt
 from carbon254.api.folding import folded
 from carbon254.api.notary import Verdict
-from carbon254.errors import QueryRefused, UnknownName, WorkspaceError
+from carbon254.disk import told_of
+from carbon254.errors import QueryRefused, UnknownName
+from carbon254.mirror import readable
 from carbon254.model import Stream
 from carbon254.names import Asked
 from carbon254.proof.receipt import Receipt, receipt_of
 from carbon254.vintages import Result, Vintages
-from carbon254.workspace import DEMO, Workspace, stored_default
+from carbon254.workspace import Workspace, stored_default
 
 if TYPE_CHECKING:
     from carbon254.app import Node
 
 _QUERY_TIMEOUT_S = 120.0
+_NAMES_AT_ONCE = 200
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -51,7 +55,8 @@ class Reader(Vintages):
         A mean that goes over several market runs is warned of (RunsMixed), and refused with C254_STRICT=1.
         """
         table, given = self._engine.answer(statement) if receipt else (self._engine.query(statement), None)
-        return Result(table, given, self._mixed(folded(self._engine.query, statement)))
+        mixed = self._mixed(folded(self._engine.query, statement))
+        return Result(table, given, mixed or misspelt(self._engine.settle, statement, table))
 
     def verify(self, receipt: Receipt | str) -> Verdict:
         """Derive a receipt's answer again (the receipt, or its JSON). Raises ReceiptChanged where it was edited."""
@@ -105,6 +110,12 @@ class RemoteEngine:
             return stream.read_all(), receipt_of(answer.headers["X-Receipt"])
 
     def settle(self, names: Asked) -> Asked:
+        # An address holds only so many names.
+        rest = names.locations[_NAMES_AT_ONCE:]
+        if rest:
+            first = self.settle(replace(names, locations=names.locations[:_NAMES_AT_ONCE]))
+            more = self.settle(Asked(first.market, locations=rest))
+            return replace(first, locations=(*first.locations, *more.locations))
         given = {name: value for name, value in asdict(names).items() if value}
         if not given:
             return names
@@ -121,7 +132,8 @@ class RemoteEngine:
         if answer.status_code != httpx.codes.OK:
             raise QueryRefused(answer.json().get("detail", answer.text))
         found = answer.json()
-        return Verdict(found["equal"], tuple(found["differs"]), tuple(found["notes"]), found["rows"])
+        differs, notes = tuple(found["differs"]), tuple(found["notes"])
+        return Verdict(found["equal"], differs, notes, found["rows"], found.get("payloads", 0))
 
     def close(self) -> None:
         self._client.close()
@@ -150,21 +162,17 @@ class LocalEngine:
 
 
 def open_reader(workspace: str | Path | None) -> Reader:
-    """A reader of `workspace`; where none is named, of `workspace`, else of the demo's.
+    """A reader of `workspace`, also of one that may only be read; where none is named, of `workspace`, else of the
+    demo's.
 
-    Raises WorkspaceError where there is none.
+    Raises NoWorkspace where there is none, DiskTrouble where the disk refuses.
     """
-    folder = Workspace(Path(workspace) if workspace is not None else stored_default())
-    if not folder.path("workspace.json").exists():
-        demo = f"; the demo's is {DEMO}" if (DEMO / "workspace.json").exists() else ""
-        named = workspace or DEMO
-        raise WorkspaceError(
-            f"there is no workspace at {folder.root}{demo}; make one with: c254 demo --workspace {named}"
-        )
+    folder = Workspace(Path(workspace) if workspace is not None else stored_default()).existing()
     running = folder.running()
     if running:
         return Reader(RemoteEngine(running.url))
     from carbon254.app import open_node
     from carbon254.settings import load_settings
 
-    return Reader(LocalEngine(open_node(load_settings(workspace=folder.root), secrets={})))
+    with told_of(folder.root):
+        return Reader(LocalEngine(open_node(load_settings(workspace=readable(folder.root)), secrets={})))

@@ -265,7 +265,7 @@ def instant(value: Moment, zone: str = "UTC") -> datetime:
 
     Raises BadLabel for what names no instant, also for a time that the zone's clock skips or shows twice.
     """
-    return moment_of(value, zone, _now())
+    return moment_of(value, zone_name(zone), _now())
 
 
 def _between(start: Moment, end: Moment, tz: str | None) -> tuple[datetime, datetime]:

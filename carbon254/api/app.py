@@ -10,7 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from carbon254.errors import Carbon254Error, SeveralRuns, TransientError, UnknownName, WrongSpan
+from carbon254.disk import disk_trouble
+from carbon254.errors import (
+    Carbon254Error,
+    DiskFull,
+    DiskTrouble,
+    SeveralRuns,
+    TransientError,
+    UnknownName,
+    WrongSpan,
+)
 
 from . import ladders, live, names, prices, pushed, receipts, series, sql, state
 from .board import Board
@@ -91,12 +100,17 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
 
 def _failed(_: Request, error: Exception) -> JSONResponse:
     """What we raise on purpose: the same call may go through later (503), or never will (400); what was asked for is
-    not there or not one thing (422)."""
+    not there or not one thing (422); the disk is full (507)."""
     if isinstance(error, UnknownName | WrongSpan | SeveralRuns):
         return _sentence(422, str(error))
-    return _sentence(503 if isinstance(error, TransientError) else 400, str(error))
+    if isinstance(error, DiskFull):
+        return _sentence(507, str(error))
+    return _sentence(503 if isinstance(error, TransientError | DiskTrouble) else 400, str(error))
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:
+    if trouble := disk_trouble(error, "the workspace"):
+        structlog.get_logger().error("the disk refuses", path=request.url.path, reason=str(trouble))
+        return _failed(request, trouble)
     structlog.get_logger().error("a request failed", path=request.url.path, exc_info=error)
     return _sentence(500, f"the node failed at this request ({type(error).__name__}); its log says more: c254 logs")

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from carbon254.model import Stream
+from carbon254.model import Stream, by_run
 from carbon254.model.ticks import ORDERED_BY
 from carbon254.nearest import pick
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
@@ -61,9 +61,9 @@ def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, kn
             f"(SELECT market, location_id FROM interval_prices_arrivals WHERE {where} AND {named})"
         )
     )
-    made = []
+    made, runs = [], by_run(streams.values())
     for (market, run), part in rows.partition_by("market", "market_run", as_dict=True).items():
-        stream = next((s for s in streams.values() if (s.market, s.market_run) == (market, run)), None)
+        stream = runs.get((str(market), str(run)))
         if stream:
             made += _widened(bars_of_prices, part, stream.resolution, stream.clock, asked.width)
     return made

@@ -23,7 +23,7 @@ _LOST_PLUS = re.compile(r"^(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:?\d\d)$")
 def clock_of(streams: Mapping[str, Stream], market: str, run: str | None = None) -> str | None:
     """The market's own clock (IANA name): of that run where it has one, else of any of its streams."""
     of_market = [stream for stream in streams.values() if stream.market == market]
-    exact = [stream for stream in of_market if stream.market_run == run]
+    exact = [stream for stream in of_market if run in (one.market_run for one in stream.every_run)]
     return next((stream.clock for stream in [*exact, *of_market]), None)
 
 
@@ -55,9 +55,14 @@ def instant(text: str, zone: str, now: datetime) -> datetime:
 
 
 def span(start: str | None, end: str | None, zone: str, now: datetime) -> tuple[datetime, datetime]:
-    """[start, end) in UTC: the day before `end`, and `end` is now, unless given. Raises WrongSpan."""
+    """[start, end) in UTC: the day before `end`, and `end` is now, unless given; a day where `start` is to come.
+
+    Raises WrongSpan.
+    """
     until = instant(end, zone, now) if end else now
     since = instant(start, zone, now) if start else until - timedelta(days=1)
+    if not end and since >= until:
+        until = since + timedelta(days=1)
     return in_order(since, until)
 
 

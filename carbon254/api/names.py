@@ -11,7 +11,7 @@ from carbon254.errors import UnknownName
 from carbon254.names import Asked
 from carbon254.nearest import unknown
 
-from .asked import Locations, Market, Run
+from .asked import Locations, Market, Run, TickSource
 from .rooms import Rooms
 
 Series = Annotated[list[str] | None, Query(description="Places or instruments, as bars have them; repeat for more")]
@@ -31,16 +31,21 @@ def router(rooms: Rooms) -> APIRouter:
         tenant: str | None = None,
         commodity: str | None = None,
         area: Annotated[str | None, Query(description="What a forecast is for")] = None,
+        source: TickSource = None,
     ) -> dict[str, Any]:
         """Each name in the spelling it is kept in, places with every spelling and id that mean them (retired ones too).
 
         A name that is none answers 422 with the nearest ones.
         """
-        places, drawn = tuple(location or ()), tuple(series or ())
-        found = rooms.names.settle(Asked(market, run, places, drawn, instrument, tenant, commodity, area))
+        asked = Asked(
+            market=market, run=run, locations=tuple(location or ()), series=tuple(series or ()), instrument=instrument,
+            tenant=tenant, source=source, commodity=commodity, area=area,
+        )  # fmt: skip
+        found = rooms.names.settle(asked)
         return {
             "market": found.market, "run": found.run, "locations": found.locations, "series": found.series,
             "instrument": found.instrument, "tenant": found.tenant, "commodity": found.commodity, "area": found.area,
+            "source": found.source,
         }  # fmt: skip
 
     return routes

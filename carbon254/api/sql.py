@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from .answers import JSON_ROWS, Format, table_answer, table_json
+from .compared import misspelt
 from .folding import folded
 from .noted import with_note
 from .receipts import with_receipt
@@ -42,19 +44,19 @@ def router(rooms: Rooms) -> APIRouter:
         """
         started = time.perf_counter()
         # After the engine has taken it: what is read closer is a statement that readers may run.
-        answer = answered(question, started)
+        answer, table = answered(question, started)
         mixed = told_or_refused(folded(rooms.hot.query, question.sql), rooms.strict)
-        return with_note(answer, "", question.format, mixed)
+        return with_note(answer, misspelt(rooms.names.settle, question.sql, table), question.format, mixed)
 
-    def answered(question: Question, started: float) -> Response:
+    def answered(question: Question, started: float) -> tuple[Response, pa.Table]:
         if question.receipt:
             table, receipt = rooms.notary.answer(question.sql)
             plain = question.format is not Format.json
             answer = table_answer(table, question.format) if plain else table_json(table, JSON_ROWS, started)
-            return with_receipt(answer, receipt, question.format)
+            return with_receipt(answer, receipt, question.format), table
         table = rooms.hot.query(question.sql)
         if question.format is Format.json:
-            return table_json(table, JSON_ROWS, started)
-        return table_answer(table, question.format)
+            return table_json(table, JSON_ROWS, started), table
+        return table_answer(table, question.format), table
 
     return routes

@@ -82,7 +82,8 @@ def overview(node: Node, desk: Desk, results: list[Result], elapsed_s: float) ->
                 "parsed": result.rows,
                 "rejected": result.rejected,
                 "stored": stored.get(result.feed, 0),
-                "bars": bars.get((stream.market, stream.market_run), 0),
+                "bars": sum(bars.get((stream.market, run.market_run), 0) for run in stream.every_run),
+                "lag_unit": "records",
                 "lag": sum(node.log.lag(name, "rows.") for name in ("project", "bars", "lake")),
             }
         )
@@ -112,7 +113,8 @@ def _print(table: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(table))
         return
     names = ("feed", "fetched", "parsed", "rejected", "stored", "bars", "lag")
-    show(names, [[line[name] for name in names] for line in table["feeds"]])
+    heads = (*names[:-1], "records to carry")
+    show(heads, [[line[name] for name in names] for line in table["feeds"]])
     out.print(f"{table['totals']['stored']:,} rows stored in {table['elapsed_s']:.1f} s", highlight=False)
 
 
@@ -120,7 +122,8 @@ def _serve(node: Node, emulator: Emulator, plan: Plan, explicit: bool, quiet: bo
     """The live page, fed by the emulator until asked to stop."""
     from carbon254.telemetry import configure_logging
 
-    from .serving import Served, carry, listener
+    from .ports import listener
+    from .serving import Served, carry
     from .streaming import Stream
 
     configure_logging(node.settings.log_level)

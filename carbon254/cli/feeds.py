@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
-from carbon254.names import in_order
 
 from .console import (
     DEFAULT_WORKSPACE,
@@ -140,6 +139,8 @@ def run(
     low = moment(start, stream.clock) if start else None
     high = moment(end, stream.clock) if end else None
     if low:
+        from carbon254.names import in_order
+
         low, high = in_order(low, high or low + timedelta(days=1))
     with opened(workspace, emulator_url) as desk:
         desk.fetcher.afresh = afresh

@@ -52,7 +52,9 @@ def generate(
 
 
 def emulator(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8255,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, 0 for any free one; without it 8255, or the next free one.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 254,
     nodes: Annotated[int, typer.Option(help="So many locations a nodal market; 0 for the named ones.")] = 0,
     strict: Annotated[bool, typer.Option(help="Answer 429 to whoever asks too often, as the providers do.")] = False,
@@ -63,10 +65,12 @@ def emulator(
     """
     from carbon254.emulator.server import serve
 
-    out.print(
-        f"emulator: [bold]http://127.0.0.1:{port}[/bold]  (state at /_emulator, stop with ctrl-C)", highlight=False
-    )
-    serve("127.0.0.1", port, seed, nodes=nodes, strict=strict)
+    from .ports import EMULATOR_PORT, listener
+
+    with listener("127.0.0.1", EMULATOR_PORT if port is None else port, explicit=port is not None) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        out.print(f"emulator: [bold]{url}[/bold]  (state at /_emulator, stop with ctrl-C)", highlight=False)
+        serve(listening, seed, nodes=nodes, strict=strict)
 
 
 @contextmanager

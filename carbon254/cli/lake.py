@@ -19,7 +19,6 @@ from .console import (
     AsJson,
     Workspace,
     complain,
-    existing,
     group,
     out,
     progress,
@@ -27,6 +26,8 @@ from .console import (
     settings_of,
     show,
     tell,
+    to_read,
+    to_write,
 )
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def orphans(
     Example: `c254 lake orphans --older-than 7d --delete`
     """
     before = datetime.now(UTC) - _age(older_than)
-    with _lake(workspace) as lake, progress("snapshots") as advance:
+    with _lake(workspace, writing=delete) as lake, progress("snapshots") as advance:
         found = [one for name in _names(dataset) for one in lake.orphans(name, before, advance)]
         files, size = lake.remove(found) if delete else (len(found), sum(one.bytes for one in found))
     columns = ("table", "path", "bytes", "written")
@@ -194,12 +195,13 @@ def views(
 
 
 @contextmanager
-def _lake(workspace: Path) -> Iterator[Lake]:
-    """The lake of a workspace, which a node may have open as well."""
+def _lake(workspace: Path, writing: bool = False) -> Iterator[Lake]:
+    """The lake of a workspace, which a node may have open as well; without `writing` it may be one to read only."""
     from carbon254.app import lake_of
     from carbon254.workspace import Workspace as Folder
 
-    lake = lake_of(settings_of(workspace), Folder(existing(workspace)))
+    workspace = to_write(workspace) if writing else to_read(workspace)
+    lake = lake_of(settings_of(workspace), Folder(workspace))
     try:
         yield lake
     finally:
@@ -212,7 +214,7 @@ def _lake_and_log(workspace: Path) -> Iterator[tuple[Lake, Log]]:
     from carbon254.app import open_named_log
     from carbon254.workspace import Workspace as Folder
 
-    with _lake(workspace) as lake:
+    with _lake(workspace, writing=True) as lake:
         log = open_named_log(settings_of(workspace), Folder(workspace))
         try:
             yield lake, log

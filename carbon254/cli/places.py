@@ -23,13 +23,14 @@ from .console import (
     Workspace,
     cell,
     complain,
-    existing,
     group,
     moment,
     out,
     plain,
     say,
     show,
+    to_read,
+    to_write,
 )
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def rename(
 
     Example: `c254 places rename OLD_NODE NEW_NODE --market SPP --at 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with _reference(workspace, writing=True) as reference:
         market = _market(reference, market)
         reference.rename(market, old, new, _when(at, market), source, name or None)
     say(f"{old} is {new} from {at}")
@@ -192,7 +193,7 @@ def merge(
 
     Example: `c254 places merge NODE_A NODE_B --into NODE_C --market SPP --at 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with _reference(workspace, writing=True) as reference:
         market = _market(reference, market)
         reference.merge(market, olds, into, _when(at, market), source)
     say(f"{', '.join(olds)} are part of {into} from {at}")
@@ -211,15 +212,16 @@ def split(
 
     Example: `c254 places split NODE_C --into NODE_A --into NODE_B --market SPP --at 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with _reference(workspace, writing=True) as reference:
         market = _market(reference, market)
         reference.split(market, old, into, _when(at, market), source)
     say(f"{old} is {', '.join(into)} from {at}")
 
 
 @contextmanager
-def _reference(workspace: Path, make: bool = False) -> Iterator[Reference]:
-    """The reference store of a workspace, with what the feeds list. `make` makes the workspace where there is none."""
+def _reference(workspace: Path, make: bool = False, writing: bool = False) -> Iterator[Reference]:
+    """The reference store of a workspace, with what the feeds list. `make` makes the workspace where there is none;
+    without `writing` the workspace may be one that may only be read."""
     from carbon254.stores.reference import open_reference
     from carbon254.workspace import Workspace as Folder
 
@@ -227,7 +229,8 @@ def _reference(workspace: Path, make: bool = False) -> Iterator[Reference]:
 
     if make:
         Folder(workspace).create()
-    settings = settings_of(existing(workspace))
+    workspace = to_write(workspace) if writing or make else to_read(workspace)
+    settings = settings_of(workspace)
     with open_reference(settings.reference_at(Folder(workspace).path("reference.db"))) as reference:
         if not reference.version():
             from .placelists import seed

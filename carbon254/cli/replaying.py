@@ -12,8 +12,8 @@ import typer
 
 from carbon254.names import in_order
 
-from .console import existing, market_day, moment, progress, say, secrets, settings_of
-from .proving import show_proof
+from .console import existing, fail, market_day, moment, progress, say, secrets, settings_of
+from .proving import compared, show_proof
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -45,6 +45,8 @@ def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
         span = _span(node, asked)
         if span is None:
             say("nothing of this feed arrived then; nothing was rebuilt")
+            if asked.prove:
+                _nothing(asked)
             return True
         node.runner.drain()
         pipeline, how = node.pipeline, How(asked.workers, None, _who(), asked.why)
@@ -60,7 +62,14 @@ def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
     if not as_json:
         days = f"{done.partitions[0]} … {done.partitions[-1]}" if done.partitions else "none"
         say(f"rebuilt {done.rows:,} rows of {asked.feed} from {done.payloads:,} payloads; market days: {days}")
+    if before is not None and after is not None and not compared(before, after):
+        _nothing(asked)
     return before is None or after is None or before.root == after.root
+
+
+def _nothing(asked: Asked) -> None:
+    fail(f"nothing to compare: no row of {asked.feed} is of that span; see what there is: "
+         f"c254 feeds list --feed {asked.feed}")  # fmt: skip
 
 
 def _span(node: Node, asked: Asked) -> tuple[datetime, datetime] | None:

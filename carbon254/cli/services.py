@@ -48,7 +48,8 @@ def serve(
 
     from .console import secrets, settings_of
     from .origin import keep_apart
-    from .serving import Served, carry, is_up, listener
+    from .ports import listener
+    from .serving import Served, carry, is_up
 
     feed = [find(topic).topic for topic in feed or ()]
     settings = settings_of(workspace, emulator_url=emulator_url)

@@ -57,7 +57,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Gate:
-    """Judges statements of one stream, as they are after enrichment."""
+    """Judges statements of one market run of a stream, as they are after enrichment."""
 
     stream: Stream
     dataset: Dataset
@@ -149,7 +149,7 @@ class Gate:
         """Prices of a real-time run from beyond its reach, and whole days that do not begin with a market day."""
         stream, start = self.stream, scan.frame["interval_start"]
         if stream.publication.anchor == "interval_end":
-            reach = received_at + max(stream.span, stream.resolution) + _SLACK
+            reach = received_at + max(stream.span, stream.resolution, stream.horizon) + _SLACK
             ahead = (start > reach).fill_null(False)
             found.hold("ahead", "the interval begins after the payload came: a shifted hour", ahead)
             return

@@ -43,7 +43,13 @@ class Source:
     def dataset(self) -> Dataset:
         return dataset(self.stream.dataset)
 
+    def gate_of(self, run: Stream) -> Gate | None:
+        """What judges the feed's batches of a market run; None where it has no rules."""
+        return self._gates.get(run.market_run)
+
     @cached_property
-    def gate(self) -> Gate | None:
-        """What judges the feed's batches; None where it has no rules."""
-        return Gate(self.stream, self.dataset, self.rules) if self.rules else None
+    def _gates(self) -> dict[str, Gate]:
+        if self.rules is None:
+            return {}
+        rules = self.rules
+        return {run.market_run: Gate(run, self.dataset, rules.of_run(run.market_run)) for run in self.stream.every_run}

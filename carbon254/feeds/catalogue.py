@@ -99,7 +99,8 @@ def feeds() -> Mapping[str, Feed]:
     """Every feed by topic."""
     found = {}
     for package in _packages():
-        _, streams = load_card((files(package) / "feed.toml").read_text("utf-8"))
+        text = (files(package) / "feed.toml").read_text("utf-8")
+        _, streams = load_card(text, f"{package.replace('.', '/')}/feed.toml")
         found.update({stream.topic: Feed(stream, package) for stream in streams})
     return found
 

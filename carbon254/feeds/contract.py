@@ -17,11 +17,12 @@ A folder holds `feed.toml` and these functions:
 Frames of dataset `interval_prices` carry, as a parser yields them:
 
 * `location` (provider's name), `location_id` (provider's id, else the name), optional `location_type`
-* time, one of: `interval_start` and/or `interval_end` as UTC instants (the missing one follows from the stream's
+* time, one of: `interval_start` and/or `interval_end` as UTC instants (the missing one follows from the run's
   resolution); or `label`, a naive local stamp read with the stream's clock and convention, with an optional
   `mark` (Int8: 0 first pass of a repeated hour, 1 second pass, null no mark)
 * `lmp` and those of `energy`, `congestion`, `loss`, `ghg` that are published, signs as published (Float64)
-* optional `revision` (the provider's version), `published_at` (UTC), `market_run` (overrides the card), `flags`
+* optional `revision` (the provider's version), `published_at` (UTC), `flags`, and `market_run`: one of the card's runs,
+  where a payload may hold others than the stream's own
 * `line`: 1-based line or record number in the payload
 
 Frames of other datasets carry that dataset's own columns and `line`. Rows keep the payload's order.

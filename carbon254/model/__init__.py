@@ -2,7 +2,7 @@
 
 from .dataset import Column, Dataset, catalogue, dataset
 from .flags import Flag, describe_flags
-from .source import Access, Provider, Publication, Rounding, Stream
+from .source import Access, Provider, Publication, Rounding, Stream, by_run
 
 __all__ = [
     "Access",
@@ -13,6 +13,7 @@ __all__ = [
     "Publication",
     "Rounding",
     "Stream",
+    "by_run",
     "catalogue",
     "dataset",
     "describe_flags",

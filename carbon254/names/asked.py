@@ -20,7 +20,7 @@ class Asked:
     """Names as they were written; settled (`Vocabulary.settle`), as they are kept. What is empty was not asked for.
 
     `locations` are names or ids of priced places, and settled every spelling and id that they mean; `series` is a
-    place or an instrument, as bars have both; `area` is what a forecast is for.
+    place or an instrument, as bars have both; `area` is what a forecast is for, `source` who pushed ticks.
     """
 
     market: str | None = None

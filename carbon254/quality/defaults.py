@@ -39,6 +39,7 @@ def default_rules(stream: Stream) -> Rules:
         feed=stream.topic,
         dataset=kind.name,
         resolution=stream.resolution if priced else None,
+        runs={name: run.resolution for name, run in stream.runs.items()} if priced else {},
         checks=tuple(checks),
         profiled=numbers,
         sketched=(main,) if main else (),

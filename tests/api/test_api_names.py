@@ -40,6 +40,7 @@ TYPOS = {
     "series": ("NORTH_HBU", "NORTH_HUB"),
     "instrument": ("BRN-1", "BRN-1M"),
     "tenant": ("publc", "public"),
+    "source": ("deks", "desk"),
     "commodity": ("crude_oli", "crude_oil"),
     "rung": ("S77", "S7"),
     "from_rung": ("S77", "S7"),
@@ -147,6 +148,22 @@ def test_a_retired_place_stays_a_name(client: TestClient, filled: Rooms, referen
     assert client.get("/v1/prices", params=asked).json()["count"] == 12
 
 
+def test_a_name_that_only_older_rows_bear_finds_the_newer_ones(client: TestClient, filled: Rooms) -> None:
+    old = prices(NOON - timedelta(days=30), names=("N9",), kind="node").with_columns(location=pl.lit("Old Name"))
+    new = prices(NOON, names=("N9",), kind="node").with_columns(location=pl.lit("New Name"))
+    for frame in (old, new):
+        store(filled, "interval_prices", frame, frame["location"][0])
+    for name in ("Old Name", "new name", "n9"):
+        [row] = client.get("/v1/prices", params=DAY | {"market": "SPP", "location": name}).json()["rows"]
+        assert row["location"] == "New Name", name
+
+
+def test_bars_of_pushed_ticks_are_of_the_market_that_their_sender_named(client: TestClient, filled: Rooms) -> None:
+    asked = DAY | {"location": "brn-1m", "market": "ice", "run": "TICK", "as_of": "2025-11-04", "width": "1m"}
+    assert len(client.get("/v1/bars", params=asked).json()["rows"]) == 1
+    assert client.get("/v1/bars", params=asked | {"run": "DAM"}).status_code == 422
+
+
 def test_an_end_before_its_start_is_refused_on_every_route_with_a_span(client: TestClient, filled: Rooms) -> None:
     spans = {path for path, name, _ in described(client) if name == "end"}
     assert spans == {"/v1/prices", "/v1/prices/change", "/v1/bars", "/v1/ticks", "/v1/benchmarks", "/v1/forecasts"}
@@ -228,6 +245,24 @@ def test_a_mean_over_several_market_runs_is_told_in_sql_too(
     assert ("Warning" in answer.headers) == mixes
     filled.strict = True
     assert client.post("/v1/sql", json={"sql": statement}).status_code == (422 if mixes else 200)
+
+
+COMPARED = [
+    ("SELECT lmp FROM current_prices WHERE market = 'SPPP'", "no market 'SPPP'; nearest: SPP"),
+    ("SELECT avg(lmp) FROM current_prices WHERE market = 'spp'", "market = 'spp' finds nothing; it is written SPP"),
+    ("SELECT count() FROM interval_prices WHERE location IN ('NORTH_HBU')", "nearest: NORTH_HUB"),
+    ("SELECT lmp FROM current_prices WHERE market = 'SPP' AND market_run = 'RTB'", "no market run 'RTB'"),
+    ("SELECT lmp FROM current_prices WHERE market = 'SPP' AND lmp > 1000000", ""),
+    ("SELECT count() FROM current_prices WHERE market = 'SPP'", ""),
+]
+
+
+@pytest.mark.parametrize(("statement", "says"), COMPARED)
+def test_a_typo_in_sql_that_finds_nothing_is_named(
+    client: TestClient, filled: Rooms, statement: str, says: str
+) -> None:
+    answer = client.post("/v1/sql", json={"sql": statement}).json()
+    assert says in answer.get("note", "") and bool(says) == ("note" in answer), answer
 
 
 def test_bars_of_a_name_at_two_markets_ask_for_the_market(client: TestClient, filled: Rooms) -> None:

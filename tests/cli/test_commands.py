@@ -201,7 +201,7 @@ NEEDS_WORKSPACE = [
 
 @pytest.mark.parametrize("command", NEEDS_WORKSPACE, ids=" ".join)
 def test_no_workspace_is_said_and_none_is_made(tmp_path: Path, command: list[str]) -> None:
-    clean(typed(*command, "-w", tmp_path / "gone"), 1, "there is no workspace at", "c254 demo")
+    clean(typed(*command, "-w", tmp_path / "gone"), 2, "there is no workspace at", "c254 demo")
     assert not (tmp_path / "gone").exists()
 
 

@@ -43,7 +43,7 @@ FACTS = [
     Facts("miso/macrogauge_miso_da_expost.csv", "iso.da.lmp.miso", 72, "2026-07-14T05:00", "2026-07-15T05:00", 0, 24, 0.0),
     Facts("nyiso/20251102damlbmp_zone_2zones.csv", "iso.da.lmp.nyiso", 50, "2025-11-02T04:00", "2025-11-03T05:00", 0, 25, 0.0),
     Facts("nyiso/20251102realtime_zone_CAPITL_dst_window.csv", "iso.rt.lmp.nyiso", 27, "2025-11-02T04:50", "2025-11-02T07:05", 0, 4, 0.0),
-    Facts("nyiso/lmp.csv", "iso.rt.lmp.nyiso", 45, "2016-02-18T05:10", "2016-02-18T05:45", 0, 1, 0.0),
+    Facts("nyiso/lmp.csv", "iso.rt.lmp.nyiso", 45, "2016-02-18T05:00", "2016-02-18T05:45", 0, 1, 0.0),
     Facts("nyiso/OASIS_Day-Ahead_Market_Zonal_LBMP_NYC_2024JJA.csv", "iso.da.lmp.nyiso", 2208, "2024-06-01T04:00", "2024-09-01T04:00", 0, 2208, 0.0),
     Facts("pjm/da_hrl_lmps_hubs_20250501_20250507.csv", "iso.da.lmp.pjm", 2016, "2025-05-01T04:00", "2025-05-08T04:00", 0, 168, 0.0),
     Facts("pjm/rt_hrl_lmps_hubs_20250501_20250507.csv", "iso.rt.lmp.pjm", 2016, "2025-05-01T04:00", "2025-05-08T04:00", 9, 168, 0.005001),
@@ -123,7 +123,7 @@ def test_repeated_hours_carry_the_prices_of_their_pass(recorded: Path) -> None:
     west = spp.filter(pl.col("location") == "WEST").select(pl.col("interval_start").dt.strftime("%H"), "lmp").rows()
     assert west[1:3] == [("05", 50.72), ("06", 48.63)]
     ercot = observations(recorded / "ercot/ercot_np4-190-cd_dam_spp_20251102_api.json", "iso.da.lmp.ercot")
-    assert ercot.select(pl.col("interval_start").dt.strftime("%H"), "lmp").rows()[1:3] == [("06", 48.25), ("07", 46.44)]
+    assert ercot.select(pl.col("interval_start").dt.strftime("%H"), "lmp").rows()[1:3] == [("07", 48.25), ("06", 46.44)]
     isone = observations(recorded / "isone/isone_hourlylmp_da_final_20251102_loc4000.json", "iso.da.lmp.isone")
     assert isone["lmp"].to_list()[1:3] == [33.89, 31.96]
 

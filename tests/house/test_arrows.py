@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "nearest"}
+GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking", "disk", "memory", "nearest"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -18,6 +18,10 @@ ROOMS: dict[str, set[str]] = {
     "telemetry": {"errors"},
     "faults": set(),
     "lasting": set(),
+    "walking": set(),
+    "memory": set(),
+    "disk": {"errors"},
+    "mirror": {"errors", "disk", "walking", "workspace"},
     "nearest": {"errors"},
     "model": GROUND,
     "calendars": GROUND,
@@ -40,9 +44,9 @@ ROOMS: dict[str, set[str]] = {
     "settings": GROUND,
     "app": GROUND
     | VOCABULARY
-    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace", "names"},
+    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace", "names", "mirror"},
     "vintages": GROUND | VOCABULARY | {"api", "proof", "names", "stages"},
-    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages", "names"},
+    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages", "names", "mirror"},
 }
 # The command line is the top: it may import any room.
 

@@ -125,7 +125,7 @@ def _rows_of(frame: pl.DataFrame, bad: pl.DataFrame, texts: Texts, stream: Strea
     sound = _sound(frame, stream, texts)
     once = _once(sound.frame, texts)
     rows = _pivot(once.frame, texts)
-    lost = bad.height + sound.rejects.height
+    lost = bad.height + sound.rejects.height + once.rejects.height
     # A row whose LMP line was rejected already has its letter: its other components are not rejected once more.
     orphans = rows.rejects.clear() if rows.rejects.height <= lost else rows.rejects
     return Rows(rows.frame, pl.concat([bad, sound.rejects, once.rejects, orphans]).sort("line"))
@@ -178,16 +178,16 @@ def _sound(frame: pl.DataFrame, stream: Stream, texts: Texts) -> Rows:
 
 
 def _once(frame: pl.DataFrame, texts: Texts) -> Rows:
-    """Lines whose component is there once; of a repeated one an equal line is ignored, a differing one is a reject."""
+    """Lines whose component is there once; a repeated equal line is ignored. Where the prices differ every line is a
+    reject: nothing says which of them is right, and the order of lines must not."""
     key = [*_KEY, "component"]
     if not frame.select(pl.struct(key).is_duplicated().any()).item():
         return Rows(frame)
-    first = pl.col("price").first().over(key)
-    again = pl.struct(key).is_first_distinct().not_()
-    marked = frame.with_columns(again.alias("again"), pl.col("price").ne_missing(first).alias("differs"))
-    kept = marked.filter(pl.col("again").not_() | pl.col("differs"))
-    rows = sift(kept, first_of((pl.col("again"), "duplicate component")), texts)
-    return Rows(rows.frame.drop("again", "differs"), rows.rejects)
+    differs = (pl.col("price").n_unique().over(key) > 1).alias("differs")
+    first = pl.struct(key).is_first_distinct().alias("first")
+    kept = frame.with_columns(differs, first).filter(pl.col("first") | pl.col("differs"))
+    rows = sift(kept, first_of((pl.col("differs"), "duplicate component with another price")), texts)
+    return Rows(rows.frame.drop("first", "differs"), rows.rejects)
 
 
 def _pivot(frame: pl.DataFrame, texts: Texts) -> Rows:

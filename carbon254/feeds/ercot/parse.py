@@ -13,7 +13,8 @@ How hours become instants: see `hours.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import date
 
 import polars as pl
 
@@ -24,7 +25,7 @@ from carbon254.wire.names import fold
 from ..contract import Payload, Rows, rejects
 from ..sift import Texts, first_of, lines_of, sift, wild
 from .envelope import read as read_json
-from .hours import with_times
+from .hours import counted_days, with_times
 
 _DA, _RT = "iso.da.lmp.ercot", "iso.rt.lmp.ercot"
 _HEAD = re.compile(rb'"name"\s*:\s*"(hourEnding|deliveryInterval)"', re.I)
@@ -41,7 +42,11 @@ _NAMES = {
     "settlementpointtype": "kind",
     "settlementpointprice": "lmp",
     "dstflag": "flag",
+    "repeatedhourflag": "flag",
+    "repeathourflag": "flag",
 }
+_YES, _NO = ("true", "y", "yes", "1"), ("false", "n", "no", "0")
+_EXTRA_HOUR = re.compile(rb'[,;"\s]25(:00){0,2}[",;\s]')
 _NO_ROWS = re.compile(rb'"data"\s*:\s*\[\s*\]')
 _PRICED = re.compile(rb'"name"\s*:\s*"settlement[ _]?point[ _]?price"', re.I)
 _KINDS = {
@@ -81,9 +86,10 @@ def parse(payload: Payload) -> Iterator[Rows]:
     header = csv.header(payload.data)
     _check(header, payload)
     empty = True
+    counted = _counted(payload.data, header)
     for block in csv.read(payload.data, dict.fromkeys(header, pl.String)):
         empty = False
-        yield _rows(block.frame, payload, lines_of(payload.data), False, block)
+        yield _rows(block.frame, payload, lines_of(payload.data), counted, block)
     if empty:
         raise NothingYet("the file has a header and no rows; it will be asked for again")
 
@@ -93,7 +99,7 @@ def _of_json(payload: Payload) -> Rows:
     _check(table.frame.columns, payload)
     if table.frame.is_empty() and not table.wrong:
         raise NothingYet("ERCOT has no rows for this request yet; it will be asked again")
-    rows = _rows(table.frame, payload, table.texts, True)
+    rows = _rows(table.frame, payload, table.texts, None)
     if not table.wrong:
         return rows
     reasons = [f"not a row of {len(table.frame.columns) - 1} plain cells"] * len(table.wrong)
@@ -111,16 +117,48 @@ def _check(columns: list[str], payload: Payload) -> None:
         raise PayloadRefused(f"these are prices of {topic}, not of {payload.stream.topic}: ingest them there")
 
 
-def _rows(
-    frame: pl.DataFrame, payload: Payload, texts: Texts, first_flag: bool, block: csv.Block | None = None
-) -> Rows:
+def _counted(data: bytes, header: list[str]) -> frozenset[date]:
+    """Days of a file with an hour 25, wherever in it that hour stands; few files have one, and only those are read."""
+    if not _EXTRA_HOUR.search(data):
+        return frozenset()
+    wanted = {name: pl.String for name in header if _NAMES.get(fold(name)) in ("day", "hour")}
+    blocks = (counted_days(_labelled(block.frame)) for block in csv.read(data, wanted))
+    return frozenset[date]().union(*blocks)
+
+
+def _labelled(frame: pl.DataFrame) -> pl.DataFrame:
+    """`day` and `hour` of a table of texts."""
+    frame = _named(frame)
+    return frame.select(_day(pl.col("day")), _hour(pl.col("hour")))
+
+
+def _named(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns we know, under our names and without blanks."""
     names = {name: _NAMES[fold(name)] for name in frame.columns if fold(name) in _NAMES}
-    frame = frame.select(*(pl.col(old).str.strip_chars().alias(new) for old, new in names.items()), "line")
+    return frame.select(*(pl.col(old).str.strip_chars().alias(new) for old, new in names.items()), "line")
+
+
+def _day(text: pl.Expr) -> pl.Expr:
+    return stamps.day(text, "mdy", _DAYS).alias("day")
+
+
+def _hour(text: pl.Expr) -> pl.Expr:
+    return text.str.extract(_HOUR).cast(pl.Int64, strict=False).alias("hour")
+
+
+def _rows(
+    frame: pl.DataFrame,
+    payload: Payload,
+    texts: Texts,
+    counted: Collection[date] | None,
+    block: csv.Block | None = None,
+) -> Rows:
+    frame = _named(frame)
     absent = [
         pl.lit(None, dtype=pl.String).alias(name) for name in ("kind", "flag", "quarter") if name not in frame.columns
     ]
     real_time = "quarter" in frame.columns
-    frame = with_times(_typed(frame.with_columns(absent), real_time), payload.stream.clock, first_flag)
+    frame = with_times(_typed(frame.with_columns(absent), real_time), payload.stream.clock, counted)
     reason = first_of(
         (pl.col("day").is_null(), "the delivery date is not a date this report prints"),
         (
@@ -138,16 +176,16 @@ def _rows(
 
 def _typed(frame: pl.DataFrame, real_time: bool) -> pl.DataFrame:
     """Text cells into the types `hours.with_times` and the checks need."""
-    day, flag = pl.col("day"), pl.col("flag").str.to_lowercase()
+    flag = pl.col("flag").str.to_lowercase()
     weighted = pl.col("kind").str.ends_with("EW").fill_null(False)
     name = pl.when(weighted).then(pl.col("location") + "_EW").otherwise(pl.col("location"))
     kinds = [pl.col("kind").replace_strict(_KINDS, default="node").alias("location_type")] if real_time else []
     quarter = pl.col("quarter").cast(pl.Int64, strict=False).fill_null(0) if real_time else pl.lit(1, dtype=pl.Int64)
     return frame.with_columns(
-        stamps.day(day, "mdy", _DAYS).alias("day"),
-        pl.col("hour").str.extract(_HOUR).cast(pl.Int64, strict=False).alias("hour"),
+        _day(pl.col("day")),
+        _hour(pl.col("hour")),
         quarter.alias("quarter"),
-        pl.when(flag.is_in(["true", "y"])).then(True).when(flag.is_in(["false", "n"])).then(False).alias("flag"),
+        pl.when(flag.is_in(_YES)).then(True).when(flag.is_in(_NO)).then(False).alias("flag"),
         (pl.col("lmp").is_not_null() & (pl.col("lmp") != "")).alias("priced"),
         csv.number_text(pl.col("lmp")).cast(pl.Float64, strict=False).alias("lmp"),
         name.alias("location"),

@@ -124,20 +124,29 @@ def _lines(data: bytes, skip: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _sound(wide: pl.DataFrame, texts: Texts) -> Rows:
-    """Lines that can stand: a known component of a named node, once; a repeated equal line is ignored."""
-    key = ["Node", "Value"]
-    same = pl.all_horizontal(pl.col(hour).eq_missing(pl.col(hour).first().over(key)) for hour in HOURS)
-    again = pl.struct(key).is_first_distinct().not_()
-    marked = wide.with_columns(again.alias("again"), same.alias("same")).filter(~(pl.col("again") & pl.col("same")))
+    """Lines that can stand: a known component of a named node, once."""
     priced = (pl.col("Value") == "LMP").any().over("Node")
     reason = first_of(
         (pl.col("Node").fill_null("") == "", "the node is empty"),
         (pl.col("Value").is_in(list(COMPONENTS)).not_().fill_null(True), "Value is none of LMP, MCC, MLC"),
-        (pl.col("again"), "duplicate component"),
         (priced.not_().fill_null(True), _ORPHAN),
     )
-    rows = sift(marked, reason, texts)
-    return Rows(rows.frame.drop("again", "same"), rows.rejects)
+    rows = sift(wide, reason, texts)
+    return Rows(_once(rows.frame), rows.rejects)
+
+
+def _once(wide: pl.DataFrame) -> pl.DataFrame:
+    """One line a node and component. Where repeated lines differ in an hour, its cell holds all that was said: it is no
+    number, and so a reject. Nothing says which of them is right, and the order of lines must not."""
+    key = ["Node", "Value"]
+    if not wide.select(pl.struct(key).is_duplicated().any()).item():
+        return wide
+    hours = [
+        pl.when(pl.col(hour).n_unique() > 1).then(pl.col(hour).fill_null("").unique().sort().str.join(" or "))
+        .otherwise(pl.col(hour).first()).alias(hour)
+        for hour in HOURS
+    ]  # fmt: skip
+    return wide.group_by(key, maintain_order=True).agg(pl.col("Type").min(), pl.col("line").min(), *hours)
 
 
 def _long(wide: pl.DataFrame, day: datetime, texts: Texts) -> Rows:

@@ -1,8 +1,9 @@
 """SPP prices by settlement location: `DA-LMP-SL-*.csv` and `RTBM-LMP-SL-*.csv`.
 
 Columns Interval, GMTIntervalEnd, [BAA,] Settlement Location, Pnode, LMP, MLC, MCC, MEC. Both stamps are the interval's
-end; only the GMT one is used, so the repeated autumn hour needs no mark. Where the BAA column is present, rows of
-other balancing areas than SPP are another market and are left out.
+end; only the GMT one is used, so the repeated autumn hour needs no mark. Where the BAA column is present it tells the
+market's area: SPP itself, or the western one (SWPW), whose rows are a market run of their own. Which areas there are is
+on the card; a row of another one is a reject, so that none is lost without a word.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from carbon254.errors import NothingYet
+from carbon254.model import Stream
 from carbon254.wire import csv, stamps
 
 from ..contract import Payload, Rows
@@ -44,15 +46,15 @@ def parse(payload: Payload) -> Iterator[Rows]:
     empty = True
     for block in csv.read(payload.data, _TYPES):
         empty = False
-        yield _rows(block, lines_of(payload.data))
+        yield _rows(block, lines_of(payload.data), payload.stream)
     if empty:
         raise NothingYet("the file has a header and no rows; it will be asked for again")
 
 
-def _rows(block: csv.Block, texts: Texts) -> Rows:
+def _rows(block: csv.Block, texts: Texts, stream: Stream) -> Rows:
     frame = block.frame
-    if "BAA" in frame.columns:
-        frame = frame.filter(pl.col("BAA").str.strip_chars() == "SPP")
+    areas = {run.area or run.market: run.market_run for run in stream.every_run}
+    area = pl.col("BAA").str.strip_chars().str.to_uppercase() if "BAA" in frame.columns else pl.lit(stream.market)
     end = stamps.utc(pl.col(_END), "mdy", _QUICK)
     frame = frame.select(
         pl.col("Settlement Location").alias("location"),
@@ -60,10 +62,12 @@ def _rows(block: csv.Block, texts: Texts) -> Rows:
         end.alias("interval_end"),
         *(pl.col(theirs).alias(ours) for theirs, ours in _PRICES.items()),
         pl.col("line"),
+        area.replace_strict(areas, default=None, return_dtype=pl.String).alias("market_run"),
     )
     reason = first_of(
         (pl.col("interval_end").is_null(), f"{_END} is not a time (month/day/year hour:minute)"),
         (pl.col("location").is_null() | (pl.col("location") == ""), "the settlement location is empty"),
         (wild(_PRICES.values()), "a price is not a finite number"),
+        (pl.col("market_run").is_null(), f"BAA names no area of this market; those on the card are {', '.join(areas)}"),
     )
     return sift(frame, reason, texts, block)
