@@ -14,7 +14,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import PurePosixPath
 
@@ -79,7 +79,7 @@ def packed_as(head: bytes) -> str:
     return next((what for mark, what in _OTHERS if head.startswith(mark)), "")
 
 
-def _opened(name: str, data: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _opened(name: str, data: bytes) -> Iterator[tuple[str, Generator[bytes]]]:
     kind = packed_as(data[:512])
     if kind == "a zip":
         yield from _members(data)
@@ -94,12 +94,12 @@ def _opened(name: str, data: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
         yield name, _whole(data)
 
 
-def _whole(data: bytes) -> Iterator[bytes]:
+def _whole(data: bytes) -> Generator[bytes]:
     # A generator like the others, so that a caller may close it.
     yield data
 
 
-def _members(data: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _members(data: bytes) -> Iterator[tuple[str, Generator[bytes]]]:
     entries = _entries(data)
     _check_entries(entries)
     allowance, packed = Allowance("zip"), memoryview(data)
@@ -175,7 +175,7 @@ def _codec(packed: memoryview, entry: zipfile.ZipInfo) -> tuple[Codec, memoryvie
     )
 
 
-def _content(packed: memoryview, entry: zipfile.ZipInfo, allowance: Allowance) -> Iterator[bytes]:
+def _content(packed: memoryview, entry: zipfile.ZipInfo, allowance: Allowance) -> Generator[bytes]:
     """A member's content in pieces, checked against its size and checksum at the end."""
     codec, packed = _codec(packed, entry)
     size = checksum = 0

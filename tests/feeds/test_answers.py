@@ -159,6 +159,7 @@ def test_whatever_is_recognised_is_read_and_read_alike(provider: str) -> None:
 AMBIGUOUS = [
     ("spp", "DA-LMP-SL-202511020100.csv", "file.csv", "", ("iso.rt.lmp.spp", "iso.da.lmp.spp")),
     ("isone", "da_hourlylmp_20261101.json", "file.json", "", ("iso.da.lmp.isone", "iso.rt.lmp.isone")),
+    ("nyiso", "20251102damlbmp_zone.csv", "file.csv", "", ("iso.da.lmp.nyiso", "iso.rth.lmp.nyiso")),
     ("miso", "20251102_da_expost_lmp.csv", "file.csv", "Day Ahead", ("iso.da.lmp.miso", "iso.rth.lmp.miso")),
 ]
 

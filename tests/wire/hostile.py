@@ -54,7 +54,7 @@ PARSE = _READER.format(
 )
 
 
-def measured(reader: str, files: dict[str, bytes], folder: Path, seconds: float = 120) -> dict[str, tuple[str, int]]:
+def measured(reader: str, files: dict[str, bytes], folder: Path, seconds: float = 600) -> dict[str, tuple[str, int]]:
     """What each file said and the growth of the peak in bytes, all read by one process, one after another."""
     for name, data in files.items():
         (folder / name).write_bytes(data)

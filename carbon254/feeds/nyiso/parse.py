@@ -113,7 +113,7 @@ def _rows(blocks: list[csv.Block], columns: dict[str, str], payload: Payload) ->
     kept = [column for column in rows.frame.columns if column not in ("stamp", *_OPTIONAL)]
     frame = rows.frame.select(kept)
     # A report says of its column that it is dispatch; only the day file of the public site looks ahead.
-    if columns["lmp"].upper().startswith("LBMP") and runs.AHEAD in payload.stream.runs:
+    if fold(columns["lmp"]).startswith("lbmp") and runs.AHEAD in payload.stream.runs:
         frame = runs.with_look_ahead(frame, payload.stream)
     return Rows(frame, pl.concat([bad, rows.rejects]).sort("line"))
 
