@@ -321,7 +321,7 @@ def test_builds_keep_what_they_were_proven_to_hold(ledger: Ledger) -> None:
 def test_what_clickhouse_lacks_is_said_by_its_record(opener: Open, tmp_path: Path) -> None:
     history = opener("history")
     lacking = [name for name in OPERATIONS if not history.capability.offers(name)]
-    assert lacking == ["cells", "builds", "transitions", "leases"]
+    assert lacking == ["cells", "builds", "transitions", "leases", "counts"]
     with pytest.raises(NotOffered, match=r"clickhouse does not do leases: .*compare-and-set"):
         history.capability.require("leases")
     with pytest.raises(KeyError, match="no ledger does 'fly'"):

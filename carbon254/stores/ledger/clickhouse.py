@@ -24,7 +24,13 @@ _NO_SWAP = "ClickHouse has no compare-and-set; keep the ledger on SQLite or Post
 _HISTORY_ONLY = "it keeps history only; ask the ledger on SQLite or Postgres"
 CAPABILITY = Capability(
     "clickhouse",
-    {"transitions": _NO_SWAP, "leases": _NO_SWAP, "cells": _HISTORY_ONLY, "builds": _HISTORY_ONLY},
+    {
+        "transitions": _NO_SWAP,
+        "leases": _NO_SWAP,
+        "cells": _HISTORY_ONLY,
+        "builds": _HISTORY_ONLY,
+        "counts": _HISTORY_ONLY,
+    },
 )
 _TABLES = {
     "parts": (
