@@ -65,7 +65,7 @@ class Stream:
                 structlog.get_logger().warning("fetch failed", feed=topic, error=str(error))
 
     def _tick(self) -> None:
-        """A second's wait, and the ticks since they were told last: every second while somebody looks, else every half minute."""
+        """A second's wait, and the ticks since the last: every second while somebody looks, else every half minute."""
         self._stop.wait(1.0)
         now = datetime.now(UTC)
         seconds = min(_UNSEEN_S, int((now - self._told).total_seconds()))
