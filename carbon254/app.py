@@ -272,7 +272,7 @@ def _rooms(
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days)),
+        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=Housekeeper(

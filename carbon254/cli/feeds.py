@@ -23,7 +23,7 @@ from .console import (
     tell,
 )
 
-app = group("Feeds: list, run, parse, status, history, replay, watermark.")
+app = group("Feeds: list, run, parse, status, history, replay, unlock, watermark.")
 FeedId = Annotated[str, typer.Option("--feed", help="Topic of the feed, like `iso.rt.lmp.caiso`.")]
 Backend = Annotated[
     str,
@@ -230,6 +230,25 @@ def replay(
     asked = Asked(find(feed).topic, start, end, partition, arrived_from, arrived_to, prove, workers, why)
     if not replayed(workspace, asked, as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+def unlock(
+    feed: FeedId,
+    why: Annotated[str, typer.Option(help="The reason, for the audit trail.")] = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Take away the lease of a rebuild whose process is gone, so that the feed can be rebuilt again.
+
+    Seldom needed: in a workspace of its own a lease ends with its process, on servers three minutes after its last
+    heartbeat. A holder that still lives is refused its next write. Works beside a running node.
+    Example: `c254 feeds unlock --feed iso.rt.lmp.spp --why "the machine was lost"`
+    """
+    from carbon254.feeds import feed as find
+
+    from .replaying import unlocked
+
+    unlocked(workspace, find(feed).topic, why)
 
 
 @app.command()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -22,7 +24,8 @@ from carbon254.faults import reach
 from carbon254.stores.postgres import answer, opening
 
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
-from .leasing import acquire, refuse_stale, release, renew
+from .leasing import acquire, held, refuse_all_stale, refuse_stale, release, renew, unlock
+from .living import Living
 from .port import NEXT, Act, Build, Capability, Entry, IllegalTransition, Lease, Noted, NotOffered
 from .standing import entry_of
 from .tables import (
@@ -53,6 +56,8 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
         self._lock = threading.Lock()
+        file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        self._living = Living(Path(f"{file}.leases") if file and file != ":memory:" else None)
         self.capability = Capability("postgres" if self._engine.dialect.name == "postgresql" else "sqlite")
         with opening(self._engine, SETTING):
             self._write(make)
@@ -193,8 +198,11 @@ class Ledger:
         return [Build(**{**row._mapping, "at": datetime.fromisoformat(row.at)}) for row in rows]
 
     def acquire(self, name: str, holder: str, at: datetime, lasts: timedelta) -> Lease | None:
-        """The lease on `name`, or None while another holds it. The same holder's next lease fences its last one."""
-        return self._write(lambda db: acquire(db, name, holder, at, lasts))
+        """The lease on `name`, or None while another holds it. The same holder's next lease fences its last one.
+
+        In a ledger of its own file a lease ends with its process too.
+        """
+        return self._write(lambda db: acquire(db, self._living, name, holder, at, lasts))
 
     def renew(self, lease: Lease, at: datetime, lasts: timedelta) -> Lease:
         """The lease, longer. Raises LeaseLost where another took it over."""
@@ -203,13 +211,37 @@ class Ledger:
     def release(self, lease: Lease, at: datetime) -> None:
         """Give the lease up; nothing where another has it by now."""
         self._write(lambda db: release(db, lease, at))
+        self._living.let_go(lease.name, lease.token)
+
+    def lease(self, name: str) -> Lease | None:
+        """The lease on `name` as it stands, also one that has ended; None where nobody ever had it."""
+        with self._lock, self._engine.connect() as db:
+            return held(db, name)
+
+    def unlock(self, name: str, who: str, at: datetime) -> Lease | None:
+        """Take the lease from whoever holds it, whose writes are refused from now on; None where nobody held it."""
+        found = self._write(lambda db: unlock(db, name, who, at))
+        if found is not None:
+            self._living.let_go(name, found.token)
+        return found
+
+    @contextmanager
+    def fenced(self, *leases: Lease) -> Iterator[None]:
+        """What is done in the block is done as their holder: until it ends nobody can take one of them over.
+
+        Keep it short: others wait. Raises LeaseLost where one was taken over.
+        """
+        with self._lock, self._engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
+            refuse_all_stale(db, leases)
+            yield
 
     def answer(self) -> None:
         """Raise TransientError where the database's server does not answer. A file has none; it is only busy."""
         answer(self._engine)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; leases of this process end in a ledger of its own file."""
+        self._living.close()
         self._engine.dispose()
 
     def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
