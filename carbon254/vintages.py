@@ -18,7 +18,7 @@ import pyarrow as pa
 from carbon254.api import vintages as ask
 from carbon254.api.bars_known import BarsAsked, bars_as_known
 from carbon254.api.known import Known, known
-from carbon254.calendars import moment_of
+from carbon254.calendars import align, moment_of
 from carbon254.calendars.moments import one_day
 from carbon254.model import Stream
 from carbon254.proof.receipt import Receipt
@@ -135,13 +135,22 @@ class Vintages(ABC):
         tenant: str | None = None,
         source: str | None = None,
         as_of: str | datetime | None = None,
+        aligned: bool = False,
         tz: str | None = None,
     ) -> Result:
-        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
+        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`.
+
+        With `aligned` each has `aligned_time`, `skew` and `skew_status` beside its own event time: how far the clock of
+        its source stands off, reckoned from the ticks of the answer (see `calendars.align`).
+        """
         zone = tz or "UTC"
         asked = _known(as_of, tz=tz)
         span = instant(start, zone), instant(end, zone)
-        return self._answer(ask.of_ticks(*span, instrument, tenant, asked, source), tz)
+        found = self._answer(ask.of_ticks(*span, instrument, tenant, asked, source))
+        if aligned:
+            told = align(found.to_polars(), source=("tenant", "source"))
+            found = Result(told.to_arrow(), found.receipt, found.note)
+        return found.in_time_zone(tz) if tz else found
 
     def benchmarks(
         self,

@@ -146,11 +146,11 @@ def newest(workspace: Path, feed: str, partition: str, backend: str = "", as_jso
 
 
 def trail(workspace: Path, feed: str, partition: str, limit: int, backend: str = "", as_json: bool = False) -> None:
-    """Changes of state of one partition, and acts; newest first."""
+    """Changes of state of one partition or of all, and acts; newest first."""
     with books(workspace, backend) as (ledger, _):
         acts = ledger.trail(feed, partition or None, limit)
-        changes = ledger.history(feed, partition) if partition else []
-    lines = [(at, "c254", state, feed, partition, note) for state, at, note in changes]
+        changes = ledger.changes(feed, partition or None, limit)
+    lines = [(one.at, "c254", one.state, feed, one.partition, one.note) for one in changes]
     lines += [(act.at, act.who, act.what, act.feed, act.partition, act.why) for act in acts]
     ordered = sorted(lines, key=lambda line: line[0], reverse=True)[:limit]
     tell(("when", "who", "what", "feed", "partition", "why"), ordered, as_json)

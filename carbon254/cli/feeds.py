@@ -185,14 +185,14 @@ def watermark(
 def history(
     feed: FeedId,
     partition: Partition = "",
-    limit: Annotated[int, typer.Option(help="At most so many acts.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many lines, the newest ones.", min=1)] = 100,
     backend: Backend = "",
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """What a feed or one of its partitions went through: changes of state, and who did what, when and why.
+    """What a feed went through: changes of state, and who did what, when and why; of all partitions, or of one.
 
-    Example: `c254 feeds history --feed iso.rt.lmp.spp --partition 2025-07-01`
+    Example: `c254 feeds history --feed iso.rt.lmp.spp`, or with `--partition 2025-07-01`
     """
     from carbon254.feeds import feed as find
 

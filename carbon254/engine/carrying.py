@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from carbon254.calendars import day_of, market_day_span
+from carbon254.calendars.skew import OUT_OF_ORDER, ahead
 from carbon254.model import Flag
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
-from carbon254.stages.enrich import Directory, name_places
+from carbon254.stages.enrich import Directory, enrich_ticks, name_places
 from carbon254.stores.log import Letter, NewRecord, Record
 
 from .codec import encode
@@ -40,11 +41,12 @@ class Work:
         seen: SeenStore | None,
         places: Directory,
         releases: Releases,
+        instruments: pl.DataFrame | None = None,
     ) -> None:
         headers = record.headers
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
-        self._places, self._releases = places, releases
+        self._places, self._releases, self._instruments = places, releases, instruments
         self._batches, self._taken = 0, 0
         self._parted = False
         self._arrival = Arrival(
@@ -93,6 +95,8 @@ class Work:
     def _emit(self, frame: pl.DataFrame) -> None:
         if self._seen is None:
             frame = self._plain_arrival(frame)
+            if "event_time" in frame.columns:
+                frame = by_arrival(frame)
         else:
             frame = arrivals.known(frame, self._source.stream, self._arrival, self._seen.load(frame))
             self._seen.remember(frame, self._arrival)
@@ -100,6 +104,8 @@ class Work:
 
     def _store(self, frame: pl.DataFrame) -> None:
         frame = enrich(frame, self._source.stream, self._places)
+        if self._instruments is not None:
+            frame = enrich_ticks(frame, self._instruments)
         split = self._judged(frame, self._source.gate) if self._source.gate else None
         if split is None or split.held is None:
             self._publish(frame)
@@ -242,6 +248,14 @@ class Work:
             return
         told = f"the payload lacks {frame['location_id'].n_unique():,} of {places:,} places of earlier ones: a cut file"
         self._hold(frame.with_columns(pl.lit("withdrawn").alias("_check"), pl.lit(told).alias("_reason")))
+
+
+def by_arrival(ticks: pl.DataFrame) -> pl.DataFrame:
+    """Ticks flagged where their event time does not agree with their arrival. The time itself stays the source's own:
+    it is part of the tick's key, and no tick may become another one by the company it is sent in."""
+    late = pl.col("received_at") - pl.col("event_time") > OUT_OF_ORDER
+    flags = pl.when(ahead("event_time", "received_at")).then(Flag.CLOCK_AHEAD.value).when(late).then(Flag.LATE.value)
+    return ticks.with_columns((pl.col("flags").cast(pl.UInt32) | flags.otherwise(0).cast(pl.UInt32)).alias("flags"))
 
 
 def _as_released(frame: pl.DataFrame, decision: Release) -> pl.DataFrame:

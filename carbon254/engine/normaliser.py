@@ -69,7 +69,9 @@ class Normaliser:
         source, sha = self._sources[topic], record.headers["sha256"]
         outcome = Outcome()
         seen = SeenStore(self._log, outcome, topic) if self._remembers(source) else None
-        work = Work(source, record, outcome, seen, self._places.of(source.stream.market), self._released)
+        places = self._places.of(source.stream.market)
+        instruments = self._places.instruments() if "instrument" in source.dataset.names else None
+        work = Work(source, record, outcome, seen, places, self._released, instruments)
         try:
             for name, content in unpack(record.headers["name"], self._raw.get(sha)):
                 for rows in source.parse(name, content):

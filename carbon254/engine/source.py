@@ -26,7 +26,8 @@ class ParsedRows(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A feed as the engine knows it: its card, its folder and that folder's `places.csv`, and how to parse."""
+    """A feed as the engine knows it: its card, its folder, that folder's `places.csv` and `instruments.csv`, and how to
+    parse."""
 
     stream: Stream
     folder: str
@@ -35,6 +36,7 @@ class Source:
     version: str
     code: str = ""
     rules: Rules | None = None
+    instruments: str = ""
 
     @cached_property
     def dataset(self) -> Dataset:

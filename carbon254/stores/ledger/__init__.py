@@ -3,13 +3,26 @@
 from .clickhouse import ClickHouseLedger, open_history
 from .completeness import Completeness, completeness
 from .ledger import Ledger, open_ledger
-from .port import Act, Build, Capability, Entry, IllegalTransition, Lease, LeaseLost, LedgerStore, Noted, NotOffered
+from .port import (
+    Act,
+    Build,
+    Capability,
+    Change,
+    Entry,
+    IllegalTransition,
+    Lease,
+    LeaseLost,
+    LedgerStore,
+    Noted,
+    NotOffered,
+)
 from .shipping import ship
 
 __all__ = [
     "Act",
     "Build",
     "Capability",
+    "Change",
     "ClickHouseLedger",
     "Completeness",
     "Entry",

@@ -26,7 +26,7 @@ from carbon254.stores.postgres import answer, opening
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
 from .leasing import acquire, held, refuse_all_stale, refuse_stale, release, renew, unlock
 from .living import Living
-from .port import NEXT, Act, Build, Capability, Entry, IllegalTransition, Lease, Noted, NotOffered
+from .port import NEXT, Act, Build, Capability, Change, Entry, IllegalTransition, Lease, Noted, NotOffered
 from .standing import entry_of
 from .tables import (
     AUDIT,
@@ -150,6 +150,14 @@ class Ledger:
         with self._lock, self._engine.connect() as db:
             rows = db.execute(query.order_by(HISTORY.c.id)).all()
             return [(row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
+
+    def changes(self, feed: str, partition: str | None = None, limit: int = 100) -> list[Change]:
+        """Changes of state of one partition, or of all of the feed, newest first."""
+        query = sa.select(HISTORY).where(HISTORY.c.feed == feed)
+        query = query.where(HISTORY.c.partition == partition) if partition else query
+        with self._lock, self._engine.connect() as db:
+            rows = db.execute(query.order_by(HISTORY.c.at.desc(), HISTORY.c.id.desc()).limit(limit)).all()
+        return [Change(row.partition, row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
 
     def record(self, acts: Sequence[Act]) -> None:
         """Add to the audit trail."""
