@@ -8,24 +8,20 @@ of state is kept in `history`, every act of a person or command in the audit tra
 from __future__ import annotations
 
 import json
-import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from carbon254.faults import reach
 from carbon254.stores.postgres import answer, opening
 
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
-from .leasing import acquire, held, refuse_all_stale, refuse_stale, release, renew, unlock
-from .living import Living
+from .leases import Leases
+from .leasing import refuse_stale
 from .port import NEXT, Act, Build, Capability, Change, Entry, IllegalTransition, Lease, Noted, NotOffered
 from .standing import entry_of
 from .tables import (
@@ -37,27 +33,18 @@ from .tables import (
     PLACES,
     RUNS,
     SETTING,
-    WRITES,
     make,
     moment_of,
     open_engine,
     text_of,
 )
 
-_TRIES = 5
-# Postgres: deadlock, serialization failure.
-_AGAIN = ("40P01", "40001")
-_T = TypeVar("_T")
 
-
-class Ledger:
+class Ledger(Leases):
     """The ledger at an SQLAlchemy URL: everything of `port.OPERATIONS`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-        self._lock = threading.Lock()
-        file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
-        self._living = Living(Path(f"{file}.leases") if file and file != ":memory:" else None)
+        super().__init__(open_engine(url))
         self.capability = Capability("postgres" if self._engine.dialect.name == "postgresql" else "sqlite")
         with opening(self._engine, SETTING):
             self._write(make)
@@ -205,44 +192,6 @@ class Ledger:
             rows = db.execute(query.order_by(BUILDS.c.partition.desc(), BUILDS.c.build.desc())).all()
         return [Build(**{**row._mapping, "at": datetime.fromisoformat(row.at)}) for row in rows]
 
-    def acquire(self, name: str, holder: str, at: datetime, lasts: timedelta) -> Lease | None:
-        """The lease on `name`, or None while another holds it. The same holder's next lease fences its last one.
-
-        In a ledger of its own file a lease ends with its process too.
-        """
-        return self._write(lambda db: acquire(db, self._living, name, holder, at, lasts))
-
-    def renew(self, lease: Lease, at: datetime, lasts: timedelta) -> Lease:
-        """The lease, longer. Raises LeaseLost where another took it over."""
-        return self._write(lambda db: renew(db, lease, at, lasts))
-
-    def release(self, lease: Lease, at: datetime) -> None:
-        """Give the lease up; nothing where another has it by now."""
-        self._write(lambda db: release(db, lease, at))
-        self._living.let_go(lease.name, lease.token)
-
-    def lease(self, name: str) -> Lease | None:
-        """The lease on `name` as it stands, also one that has ended; None where nobody ever had it."""
-        with self._lock, self._engine.connect() as db:
-            return held(db, name)
-
-    def unlock(self, name: str, who: str, at: datetime) -> Lease | None:
-        """Take the lease from whoever holds it, whose writes are refused from now on; None where nobody held it."""
-        found = self._write(lambda db: unlock(db, name, who, at))
-        if found is not None:
-            self._living.let_go(name, found.token)
-        return found
-
-    @contextmanager
-    def fenced(self, *leases: Lease) -> Iterator[None]:
-        """What is done in the block is done as their holder: until it ends nobody can take one of them over.
-
-        Keep it short: others wait. Raises LeaseLost where one was taken over.
-        """
-        with self._lock, self._engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
-            refuse_all_stale(db, leases)
-            yield
-
     def answer(self) -> None:
         """Raise TransientError where the database's server does not answer. A file has none; it is only busy."""
         answer(self._engine)
@@ -251,18 +200,6 @@ class Ledger:
         """Close the connections; leases of this process end in a ledger of its own file."""
         self._living.close()
         self._engine.dispose()
-
-    def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """`work` in a transaction; again where another process wrote the same key first and what it wrote now shows."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with self._lock, self._engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
-                    return work(db)
-            except DBAPIError as error:
-                again = isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _AGAIN
-                if not left or not again:
-                    raise
-        raise AssertionError("the loop ends by returning or raising")
 
     def _note(self, db: sa.Connection, noted: Sequence[Noted], at: datetime, fence: Lease | None) -> None:
         reach("ledger.noting")
