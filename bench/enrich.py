@@ -1,17 +1,17 @@
-"""Enrichment of prices with the places' history, beside a plain Polars join and filter, and DuckDB where it is.
+"""Enrichment of prices with the places' history, beside a plain Polars join and filter, and DuckDB.
 
 python bench/enrich.py [ROWS] [NODES] [VERSIONS]
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
 
+import duckdb
 import numpy as np
 import polars as pl
 import shapes
@@ -80,11 +80,7 @@ def naive(frame: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
     return joined.filter((from_.is_null() | (from_ <= at)) & (to.is_null() | (at < to)))
 
 
-def duckdb_s(frame: pl.DataFrame, listed: pl.DataFrame) -> float | str:
-    if importlib.util.find_spec("duckdb") is None:
-        return "skipped: duckdb is not installed"
-    import duckdb  # pyright: ignore[reportMissingImports]
-
+def duckdb_s(frame: pl.DataFrame, listed: pl.DataFrame) -> float:
     sql = """SELECT f.*, p.location_type, p.region FROM frame f LEFT JOIN listed p ON f.location_id = p.location_id
       AND (p.valid_from IS NULL OR p.valid_from <= f.interval_start)
       AND (p.valid_to IS NULL OR f.interval_start < p.valid_to)"""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peers
 import polars as pl
 
 from carbon254.calendars import market_day_span
@@ -127,24 +128,15 @@ def spent(work: Callable[[], Any]) -> tuple[float, float]:
 
 def theirs(path: Path) -> dict[str, Any] | str:
     """Great Expectations' verdicts and time, or why there are none."""
-    uv = shutil.which("uv")
-    if not uv:
-        return "skipped: there is no uv to make an environment for Great Expectations with"
     with tempfile.TemporaryDirectory() as folder:
-        python = Path(folder) / "env" / "bin" / "python"
-        packages = ("great-expectations", "pyarrow")
-        for command in (
-            (uv, "venv", "--quiet", str(Path(folder) / "env"), "--python", sys.executable),
-            (uv, "pip", "install", "--quiet", "--python", str(python), *packages),
-        ):
-            done = subprocess.run(command, capture_output=True, check=False, timeout=600)
-            if done.returncode:
-                return f"skipped: Great Expectations cannot be had: {done.stderr.decode().strip()[:200]}"
+        python, reason = peers.interpreter(Path(folder), ("great-expectations", "pyarrow"))
+        if not python:
+            return f"skipped: {reason}"
         told = json.dumps({"key": KEY, "bounds": BOUNDS, "pattern": PATTERN})
         environment = {**os.environ, "GX_ANALYTICS_ENABLED": "false"}
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(
-            (str(python), "-c", THEIRS, str(path), told), capture_output=True, check=False, env=environment, cwd=folder
+            (python, "-c", THEIRS, str(path), told), capture_output=True, check=False, env=environment, cwd=folder
         )
         if done.returncode:
             raise SystemExit(f"Great Expectations failed:\n{done.stderr.decode()[-3_000:]}")
@@ -222,5 +214,7 @@ def _beside(path: Path, frame: pl.DataFrame) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # Asked to end, it tidies up as after ctrl-C: what it started must not outlive it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     numbers = [argument for argument in sys.argv[1:] if argument.isdigit()]
     main(int(numbers[0]) if numbers else 3_000_000, "--without-ge" not in sys.argv)

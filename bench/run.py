@@ -1,13 +1,19 @@
 """Every benchmark, each in a process of its own, as a table and as JSON in `bench/out/`.
 
 python bench/run.py [--quick]
+
+One that fails costs no other its result; the exit status is 1 then.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +34,8 @@ FULL = [
     ("units.py",),
     ("gate.py",),
     ("kafka.py",),
+    ("idle.py", "60"),
+    ("idle.py", "60", "demo"),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -41,26 +49,62 @@ QUICK = [
     ("enrich.py",),
     ("units.py",),
     ("gate.py", "2000"),
+    ("idle.py", "15"),
 ]
 
 
-def main(quick: bool) -> None:
-    console = Console()
-    results = []
-    for command in track(QUICK if quick else FULL, "benchmarks", console=Console(stderr=True)):
-        done = subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], capture_output=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr.decode()}")
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-    for result in results:
-        table = Table(title=result["bench"], show_header=False)
-        for name, value in result.items():
-            table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
-        console.print(table)
-    out = HERE / "out"
+Result = dict[str, object]
+_ENDS_S = 15.0
+
+
+def run(command: Sequence[str]) -> Result:
+    """The last line that a benchmark prints, or the end of what it said when it failed."""
+    words = [sys.executable, str(HERE / command[0]), *command[1:]]
+    # A session of its own: what it starts in turn ends with it when we are interrupted.
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        out, err = child.communicate()
+    except BaseException:
+        end(child)
+        raise
+    lines = out.splitlines()
+    if child.returncode or not lines:
+        said = err.decode("utf-8", "replace").strip().splitlines()
+        return {"bench": " ".join(command), "failed": "\n".join(said[-20:]) or f"exit {child.returncode}, no output"}
+    return json.loads(lines[-1])
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a benchmark and whatever it started: asked first, so that it can tidy up."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_ENDS_S)
+
+
+def show(console: Console, result: Result) -> None:
+    table = Table(title=str(result["bench"]), show_header=False)
+    for name, value in result.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    console.print(table)
+
+
+def main(quick: bool, out: Path) -> int:
+    """Run all of them; each result is on disk before the next begins. The number of those that failed."""
+    console, results = Console(), []
     out.mkdir(exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    for command in track(QUICK if quick else FULL, "benchmarks", console=Console(stderr=True)):
+        results.append(run(command))
+        (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    for result in results:
+        show(console, result)
+    failed = [str(result["bench"]) for result in results if "failed" in result]
+    if failed:
+        console.print(f"[red]failed: {', '.join(failed)}[/red]; the others are in {out / 'results.json'}")
+    return len(failed)
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(min(1, main("--quick" in sys.argv, HERE / "out")))

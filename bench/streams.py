@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+import peers
 import servers
 import shapes
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -148,22 +148,6 @@ def running(command: Sequence[str], journal: Path) -> Iterator[subprocess.Popen[
         process.wait()
 
 
-def peers_python(folder: Path) -> tuple[str, str]:
-    """(the interpreter of an environment with the peers, why there is none)."""
-    uv = shutil.which("uv")
-    if not uv:
-        return "", "there is no uv to make their environment with"
-    python = folder / "peers" / "bin" / "python"
-    for command in (
-        (uv, "venv", "--quiet", str(folder / "peers"), "--python", sys.executable),
-        (uv, "pip", "install", "--quiet", "--python", str(python), *PEERS),
-    ):
-        done = subprocess.run(command, capture_output=True, check=False, timeout=300)
-        if done.returncode:
-            return "", f"they cannot be had: {done.stderr.decode().strip()[:200]}"
-    return str(python), ""
-
-
 def side_by_side(bootstrap: str, folder: Path, flood: int, steady: int, rate: float) -> dict[str, Any]:
     """Each engine's numbers by its name, or why there are none."""
     if reason := servers.missing("registry"):
@@ -171,7 +155,7 @@ def side_by_side(bootstrap: str, folder: Path, flood: int, steady: int, rate: fl
     cluster = Cluster(bootstrap, prefix=PREFIX)
     ensure(cluster, cluster.admin(), topics())
     schema, _ = published_schema(dataset("market_ticks"), "market.ticks")
-    python, reason = peers_python(folder)
+    python, reason = peers.interpreter(folder, PEERS)
     with servers.registry() as schemas:
         client = SchemaRegistry(schemas.url)
         told = {"schema": schema, "id": client.ensure(PREFIX + TARGET, schema)[0], "fixed": FIXED}

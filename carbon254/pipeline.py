@@ -36,7 +36,7 @@ from carbon254.engine.repair import Repair
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.errors import Carbon254Error, NotPublished
-from carbon254.feeds import Feed, Payload, Request, feed, feeds
+from carbon254.feeds import Feed, Request, feed, feeds
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
@@ -198,7 +198,11 @@ def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> tupl
         return Fetched(request, "repeated"), None
     name = request.name or request.path.rsplit("/", 1)[-1]
     arrived = Arrived(source.topic, answer.data, name, answer.received_at, request.subject, answer.url)
+    empty = source.unpublished(name, answer.data)
     _, new = inbox.accept(arrived)
+    if empty:
+        # Never asked for conditionally: "not modified" would hide that there is still nothing.
+        return Fetched(request, "unpublished", len(answer.data), empty), None
     # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again.
     fetcher.remember(answer)
     return Fetched(request, "new" if new else "repeated", len(answer.data)), source.next_page(request, answer.data)
@@ -211,7 +215,7 @@ def sources() -> Mapping[str, Source]:
 
 def _source(found: Feed) -> Source:
     def parse(name: str, data: bytes) -> Iterator[Rows]:
-        return found.parse(Payload(data, name, found.stream))
+        return found.read(name, data)
 
     rules = read_rules(found.quality(), found.stream, f"{found.package.replace('.', '/')}/quality.yaml")
     code = code_version(found.package)

@@ -30,6 +30,11 @@ class Format(StrEnum):
     csv = "csv"
     arrow = "arrow"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Format | None:
+        wanted = str(value).lower()
+        return next((one for one in cls if one.value == wanted), None)
+
 
 def rows_json(frame: pl.DataFrame) -> bytes:
     """A JSON list of objects; missing values and NaN are null."""

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from carbon254.names import Asked
 from carbon254.stores.cache import Watch
 
 from .answers import rows_json
@@ -40,7 +41,8 @@ def router(rooms: Rooms, board: Board) -> APIRouter:
 
         `event: reset` says that a snapshot follows. A comment comes every 15 seconds when nothing else does.
         """
-        follower = Follower(rooms, board, market, run)
+        names = await run_in_threadpool(rooms.names.settle, Asked(market or None, run or None))
+        follower = Follower(rooms, board, names.market, names.run)
         return StreamingResponse(follower.events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     return routes

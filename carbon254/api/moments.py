@@ -10,9 +10,10 @@ import polars as pl
 from fastapi import HTTPException
 
 from carbon254.calendars import moment_of
-from carbon254.calendars.zones import zone as zone_info
+from carbon254.calendars.zones import zone_name
 from carbon254.errors import BadLabel
 from carbon254.model import Stream
+from carbon254.names import in_order
 
 MARKET = "market"
 # A plus sign in a query string arrives as a space when the caller did not escape it.
@@ -22,26 +23,26 @@ _LOST_PLUS = re.compile(r"^(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:?\d\d)$")
 def clock_of(streams: Mapping[str, Stream], market: str, run: str | None = None) -> str | None:
     """The market's own clock (IANA name): of that run where it has one, else of any of its streams."""
     of_market = [stream for stream in streams.values() if stream.market == market]
-    exact = [stream for stream in of_market if stream.market_run == run]
+    exact = [stream for stream in of_market if run in (one.market_run for one in stream.every_run)]
     return next((stream.clock for stream in [*exact, *of_market]), None)
 
 
 def zone_named(tz: str | None, streams: Mapping[str, Stream], market: str | None = None) -> str:
-    """The IANA zone to read and tell times in; `market` means the market's clock. Answers 400 where there is none."""
+    """The IANA zone to read and tell times in; `market` means the market's clock.
+
+    Answers 422 where there is none of the name.
+    """
     if not tz:
         return "UTC"
-    if tz == MARKET:
+    if tz.lower() == MARKET:
         clock = clock_of(streams, market) if market else None
         if clock is None:
             raise HTTPException(400, "tz=market needs market= with a market that has a feed; see /v1/feeds")
         return clock
     try:
-        zone_info(tz)
-    except BadLabel:
-        raise HTTPException(
-            400, f"there is no time zone {tz[:60]!r}; write an IANA name such as America/Chicago"
-        ) from None
-    return tz
+        return zone_name(tz)
+    except BadLabel as error:
+        raise HTTPException(422, str(error)) from None
 
 
 def instant(text: str, zone: str, now: datetime) -> datetime:
@@ -54,12 +55,15 @@ def instant(text: str, zone: str, now: datetime) -> datetime:
 
 
 def span(start: str | None, end: str | None, zone: str, now: datetime) -> tuple[datetime, datetime]:
-    """[start, end) in UTC: the day before `end`, and `end` is now, unless given."""
+    """[start, end) in UTC: the day before `end`, and `end` is now, unless given; a day where `start` is to come.
+
+    Raises WrongSpan.
+    """
     until = instant(end, zone, now) if end else now
     since = instant(start, zone, now) if start else until - timedelta(days=1)
-    if since >= until:
-        raise HTTPException(400, "start must be before end; intervals are [start, end)")
-    return since, until
+    if not end and since >= until:
+        until = since + timedelta(days=1)
+    return in_order(since, until)
 
 
 def told(column: str, zone: str) -> pl.Expr:

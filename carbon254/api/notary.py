@@ -37,12 +37,16 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a receipt still holds, and where it does not. `notes` change nothing but may explain."""
+    """Whether a receipt still holds, and where it does not. `notes` change nothing but may explain.
+
+    `payloads` is how many the answer was derived from: no rows of many payloads say something, of none nothing.
+    """
 
     equal: bool
     differs: tuple[str, ...]
     notes: tuple[str, ...]
     rows: int
+    payloads: int = 0
 
 
 class Notary:
@@ -56,7 +60,9 @@ class Notary:
         codes: Mapping[str, str],
         clock: Clock,
         score: Callable[[Collection[str]], float | None],
+        emulated: bool = False,
     ) -> None:
+        self._emulated = emulated
         # `score` tells the quality of feeds, 0 to 1; None where nothing of them was judged.
         self._score = score
         self._hot, self._log, self._streams, self._codes, self._clock = hot, log, streams, codes, clock
@@ -109,7 +115,10 @@ class Notary:
         offsets = {topic: then.offset for topic, then in receipt.feeds.items()}
         table = self._hot.query_frozen(receipt.query, offsets, datetime.fromisoformat(receipt.issued_at), limits)
         differs += _compared(receipt, table)
-        return Verdict(not differs, tuple(differs), tuple(notes), table.num_rows)
+        payloads = sum(then.payloads for then in receipt.feeds.values())
+        if not payloads and not table.num_rows:
+            differs.append("nothing to compare: the receipt is over no payload and no row")
+        return Verdict(not differs, tuple(differs), tuple(notes), table.num_rows, payloads)
 
     def _datasets(self, statement: str) -> tuple[str, ...]:
         found = tokens(statement)
@@ -160,6 +169,8 @@ class Notary:
 
     def _licence(self, topic: str) -> str:
         provider = self._streams[topic].provider
+        if self._emulated:
+            return f"emulated data, not of {provider.name}"
         return f"{provider.licence} ({provider.redistribution})"
 
 

@@ -6,6 +6,7 @@ Values never become part of the text unescaped: they go through `literal`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from carbon254.model.ladders import Rung
@@ -37,6 +38,11 @@ _KEY = "market, product, market_run, location_id, interval_start, interval_end"
 def among(column: str, values: Sequence[str]) -> str:
     """`column IN (…)`."""
     return f"{column} IN ({', '.join(literal(value) for value in values)})"
+
+
+def equal(**wanted: str | None) -> str:
+    """`column = value` of those that are given, joined by AND."""
+    return " AND ".join(f"{column} = {literal(value)}" for column, value in wanted.items() if value)
 
 
 def span_where(
@@ -142,29 +148,36 @@ def forecasts_where(start: datetime, end: datetime, location: str | None) -> str
     return " AND ".join([*where, *([f"location = {literal(location)}"] if location else [])])
 
 
-def bars(
-    location: str,
-    width: str,
-    start: datetime,
-    end: datetime,
-    market: str | None,
-    run: str | None,
-    tenant: str | None = None,
-    source: str | None = None,
-) -> str:
-    """Bars of one location or instrument that start in [start, end); those of each tenant and source by themselves."""
-    where = [
-        f"(location = {literal(location)} OR location_id = {literal(location)})",
-        f"width = {literal(width)}",
-        f"bar_start >= {literal(start)}",
-        f"bar_start < {literal(end)}",
-    ]
-    where += [f"market = {literal(market)}"] if market else []
-    where += [f"market_run = {literal(run)}"] if run else []
-    where += [f"tenant = {literal(tenant)}"] if tenant else []
-    where += [f"source = {literal(source)}"] if source else []
+@dataclass(frozen=True, slots=True)
+class BarsAsked:
+    """Bars of a place or instrument (every spelling and id that mean it) that start in [start, end)."""
+
+    locations: Sequence[str]
+    width: str
+    start: datetime
+    end: datetime
+    market: str | None = None
+    run: str | None = None
+    tenant: str | None = None
+    source: str | None = None
+
+
+def bars(asked: BarsAsked) -> str:
+    """The stored bars; those of each tenant and source by themselves."""
     columns, order = ", ".join(BAR_COLUMNS), ", ".join(BAR_ORDER)
-    return f"SELECT {columns} FROM ohlc_bars WHERE {' AND '.join(where)} ORDER BY {order}"
+    return f"SELECT {columns} FROM ohlc_bars WHERE {bars_where(asked)} ORDER BY {order}"
+
+
+def bars_where(asked: BarsAsked) -> str:
+    """The rows of bars that are asked for."""
+    where = [
+        f"({among('location', asked.locations)} OR {among('location_id', asked.locations)})",
+        f"width = {literal(asked.width)}",
+        f"bar_start >= {literal(asked.start)}",
+        f"bar_start < {literal(asked.end)}",
+    ]
+    narrowed = equal(market=asked.market, market_run=asked.run, tenant=asked.tenant, source=asked.source)
+    return " AND ".join([*where, *([narrowed] if narrowed else [])])
 
 
 def ticks(

@@ -46,6 +46,7 @@ def router(rooms: Rooms) -> APIRouter:
         they do not. A receipt that was edited answers 400.
         """
         verdict = rooms.notary.verify(receipt_of(json.dumps(receipt)))
-        return {"equal": verdict.equal, "differs": verdict.differs, "notes": verdict.notes, "rows": verdict.rows}
+        told = {"equal": verdict.equal, "differs": verdict.differs, "notes": verdict.notes}
+        return told | {"rows": verdict.rows, "payloads": verdict.payloads}
 
     return routes

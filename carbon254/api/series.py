@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from . import queries
-from .answers import Format, query_answer, rows_answer
+from carbon254.names import Asked
+
+from .answers import Format, rows_answer
 from .asked import (
     MOST_ROWS,
     AsOf,
@@ -24,11 +25,14 @@ from .asked import (
     Width,
     known_then,
 )
-from .bars_known import BarsAsked, bars_as_known
+from .bars_known import bars_as_known, series_of
+from .held import bars_held
 from .moments import span, zone_named
-from .noted import answered
+from .noted import answered, beside
+from .queries import BarsAsked
 from .rooms import Rooms
-from .vintages import of_ticks
+from .runs import several, told_or_refused
+from .vintages import of_bars, of_ticks
 
 
 def router(rooms: Rooms) -> APIRouter:
@@ -51,7 +55,9 @@ def router(rooms: Rooms) -> APIRouter:
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now)
-        return answered(rooms, of_ticks(since, until, instrument, tenant, asked, source), format, zone, limit)
+        names = rooms.names.settle(Asked(instrument=instrument, tenant=tenant, source=source))
+        question = of_ticks(since, until, names.instrument, names.tenant, asked, names.source)
+        return answered(rooms, question, format, zone, limit)
 
     @routes.get("/bars", summary="Open, high, low, close of a place or instrument")
     def bars(
@@ -77,16 +83,18 @@ def router(rooms: Rooms) -> APIRouter:
         `tenant` and `source`, which also narrow the answer. Of interval prices they are `public` and the market.
 
         With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
+        Name the market and run where bars of several answer: a `Warning` lists them (422 with C254_STRICT=1).
         """
-        zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
+        names = rooms.names.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
+        zone, now = zone_named(tz, rooms.streams, names.market), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        asked = known_then(as_of, zone, now, strict, basis, rung, market)
-        if not asked.now:
-            bars = BarsAsked(location, width, since, until, market, run, tenant, source)
-            return rows_answer(
-                bars_as_known(rooms.hot.query, rooms.streams, bars, asked), format, zone, limit or MOST_ROWS
-            )
-        statement = queries.bars(location, width, since, until, market, run, tenant, source)
-        return query_answer(rooms.hot, statement, format, zone, limit)
+        asked = known_then(as_of, zone, now, strict, basis, rung, names.market)
+        wanted = BarsAsked(names.series, width, since, until, names.market, names.run, names.tenant, names.source)
+        if asked.now:
+            return answered(rooms, of_bars(wanted), format, zone, limit)
+        frame = bars_as_known(rooms.hot.query, rooms.streams, wanted, asked)
+        mixed = told_or_refused(several(series_of(frame)), rooms.strict)
+        held = "" if frame.height else bars_held(rooms.hot.query, names.series, width)
+        return beside(rooms, rows_answer(frame, format, zone, limit or MOST_ROWS), held, format, mixed)
 
     return routes

@@ -11,8 +11,10 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from carbon254.model import catalogue
+from carbon254.names import sender
 from carbon254.stores.log import Letter
 
+from .asked import AnyCase
 from .feeds import overview
 from .moments import day_text
 from .rooms import Rooms
@@ -59,16 +61,16 @@ def router(rooms: Rooms) -> APIRouter:
     @routes.get("/v1/datasets", summary="The tables and their columns")
     def datasets() -> dict[str, Any]:
         """Names, types, units and meanings; the key and the order of versions."""
-        return {"datasets": [asdict(dataset) for dataset in catalogue().values()]}
+        return {"emulated": rooms.emulated, "datasets": [asdict(dataset) for dataset in catalogue().values()]}
 
     @routes.get("/v1/dead-letters", summary="What could not be read, and why")
     def letters(
         topic: Annotated[str | None, Query(description="Feed, e.g. iso.rt.lmp.spp")] = None,
-        status: Literal["open", "resolved"] | None = None,
+        status: Annotated[Literal["open", "resolved"] | None, AnyCase] = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     ) -> dict[str, Any]:
         """One letter a payload that could not be read, or one a row; oldest first. Take them in with `c254 dlq`."""
-        name = f"dlq.{topic.removeprefix('dlq.')}" if topic else None
+        name = f"dlq.{sender(topic, rooms.streams)}" if topic else None
         found = rooms.log.letters(name, status, limit)
         return {"total": rooms.log.count_letters(name, status), "letters": [_letter(letter) for letter in found]}
 

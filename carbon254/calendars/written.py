@@ -23,8 +23,8 @@ def moment_of(
 ) -> datetime:
     """The instant (UTC) of ISO 8601 text, a datetime or a date; without an offset it is told in `zone_name`.
 
-    A naive datetime with `fold=1` is the second pass of a repeated time. `now` is given where the word may be used, `like`
-    are examples for the message.
+    A naive datetime with `fold=1` is the second pass of a repeated time. `now` is given where the word may be used,
+    `like` are examples for the message.
     Raises BadLabel for what is no moment, for one that the zone's clock skips, shows twice or never had, and for one
     out of range.
     """

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from carbon254.errors import PayloadRefused, UnknownFeed
+from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
 
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     EmulatorUrl,
+    NewWorkspace,
     Workspace,
     Zone,
     fail,
@@ -46,8 +47,10 @@ def list_feeds(
 
     Example: `c254 feeds list`, or `c254 feeds list --state failed`
     """
+    from carbon254.feeds import feed as find
     from carbon254.feeds import feeds
 
+    feed = find(feed).topic if feed else ""
     if partition or state or backend:
         from .books import entries
 
@@ -79,13 +82,11 @@ def parse(
     Rejected rows go to standard error with line and reason. Exit 3 if any row was rejected, 2 if a file is not
     understood. Example: `c254 feeds parse RTBM-LMP-SL-202503310840.csv`
     """
-    from .console import zone_of
+    from .console import form_of, zone_of
     from .printing import Printer, batches, choose
 
-    if form not in ("csv", "json", "arrow"):
-        raise typer.BadParameter("--format is csv, json or arrow")
-    if tz != "market":
-        zone_of(tz)
+    form = form_of(form)
+    tz = "market" if tz.lower() == "market" else zone_of(tz).key
     rejected, printer = 0, Printer(form)
     for path in files:
         data = path.read_bytes()
@@ -95,8 +96,11 @@ def parse(
             for frame, rejects in batches(chosen, path.name, data):
                 printer.write(frame, zone)
                 for line, reason, raw in rejects:
-                    typer.echo(plain(f"{path.name}: line {line}: {reason}" + (f" | {raw}" if raw else "")), err=True)
+                    where = path.name if line is None else f"{path.name}: line {line}"
+                    typer.echo(plain(f"{where}: {reason}" + (f" | {raw}" if raw else "")), err=True)
                 rejected += len(rejects)
+        except NothingYet as empty:
+            fail(f"{path.name}: unpublished: {str(empty).removeprefix(f'{path.name}: ')}", code=2)
         except (PayloadRefused, UnknownFeed) as refusal:
             fail(f"{path.name}: {refusal}".replace(f"{path.name}: {path.name}", path.name), code=2)
     printer.close()
@@ -114,7 +118,7 @@ def run(
     ] = None,
     location: Annotated[list[str] | None, typer.Option(help="Only these places, where the provider can.")] = None,
     afresh: Annotated[bool, typer.Option("--afresh", help="Ask for answers again that did not change since.")] = False,
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEFAULT_WORKSPACE,
     emulator_url: EmulatorUrl = "",
     as_json: AsJson = False,
 ) -> None:
@@ -129,15 +133,20 @@ def run(
     from .running import from_files, from_provider, opened, report
 
     stream = find(feed).stream
+    feed = stream.topic
     if not file and not start:
         raise typer.BadParameter("name a span with --from and --to, or files with --file")
+    low = moment(start, stream.clock) if start else None
+    high = moment(end, stream.clock) if end else None
+    if low:
+        from carbon254.names import in_order
+
+        low, high = in_order(low, high or low + timedelta(days=1))
     with opened(workspace, emulator_url) as desk:
         desk.fetcher.afresh = afresh
-        if file:
-            result = from_files(desk, feed, file)
+        if file or not (low and high):
+            result = from_files(desk, feed, file or [])
         else:
-            low = moment(start, stream.clock)
-            high = moment(end, stream.clock) if end else low + timedelta(days=1)
             result = from_provider(desk, feed, low, high, location or [])
         desk.carry()
         report(desk, [result], as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
 
 if TYPE_CHECKING:
     from carbon254.feeds import Feed
@@ -22,16 +22,16 @@ PRICE_COLUMNS = (
 
 def batches(feed: Feed, name: str, data: bytes) -> Iterator[tuple[pl.DataFrame, list[tuple[int | None, str, str]]]]:
     """(rows, rejects as (line, reason, raw)) of each batch of a payload. Raises PayloadRefused."""
-    from carbon254.feeds import Payload
     from carbon254.stages import normalise
-    from carbon254.wire.archive import unpack
 
-    for inner, content in unpack(name, data):
-        for rows in feed.parse(Payload(content, inner, feed.stream)):
-            done = normalise(rows.frame, feed.stream)
-            late = done.rejects.join(rows.frame, on="line", how="left", maintain_order="left")
-            bad = [*rows.rejects.iter_rows(), *((row["line"], row["reason"], "") for row in late.iter_rows(named=True))]
-            yield shape(done.frame, feed), sorted(bad, key=lambda reject: reject[0] or 0)
+    for rows in feed.read(name, data):
+        if rows.frame.is_empty():
+            yield pl.DataFrame(), list(rows.rejects.iter_rows())
+            continue
+        done = normalise(rows.frame, feed.stream)
+        late = done.rejects.join(rows.frame, on="line", how="left", maintain_order="left")
+        bad = [*rows.rejects.iter_rows(), *((row["line"], row["reason"], "") for row in late.iter_rows(named=True))]
+        yield shape(done.frame, feed), sorted(bad, key=lambda reject: reject[0] or 0)
 
 
 def shape(frame: pl.DataFrame, feed: Feed) -> pl.DataFrame:
@@ -57,8 +57,13 @@ class Printer:
 
         An Arrow stream has one schema: its times stay in the zone of the first batch.
         """
+        if not frame.width:
+            return
         if self._columns and frame.columns != self._columns:
             raise PayloadRefused("its columns are not those of the files before it; print it by itself")
+        nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+        if nested and self._form == "csv":
+            raise PayloadRefused(f"CSV has no lists, and {', '.join(nested)} holds some: take --format json or arrow")
         frame = told_in(frame, zone)
         if self._form == "arrow":
             self._stream(frame.to_arrow())
@@ -105,15 +110,18 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
     Where several do, a feed whose own market run is the file's comes before those that merely take it too.
     Raises PayloadRefused listing the candidates where none or several are left.
     """
-    from carbon254.feeds import candidates, feed
+    from carbon254.feeds import candidates, explained, feed
 
     if topic:
         return feed(topic)
     found = candidates(name, data)
     if not found:
-        raise PayloadRefused(f"{name}: no feed knows this file; name one with --feed (see: c254 feeds list)")
+        why = explained(name, data)
+        raise type(why)(f"{name}: {why}")
     if len(found) == 1:
         return feed(found[0])
+    if all(feed(topic).unpublished(name, data) for topic in found):
+        raise NothingYet(f"{name}: {feed(found[0]).unpublished(name, data)}")
     runs = {topic: run for topic in found if (run := _run_of(topic, name, data)) is not None}
     own = [topic for topic, run in runs.items() if run == feed(topic).stream.market_run]
     understood = own if len(own) == 1 else list(runs)
@@ -124,11 +132,15 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
 
 
 def _run_of(topic: str, name: str, data: bytes) -> str | None:
-    """The market run of a file's first row as this feed reads it, empty where it has none; None if it cannot."""
+    """The market run that a file states in its first row, as this feed reads it; empty where it has none.
+
+    None if the feed cannot read it. What the card says of every row of its feed is no statement of the file.
+    """
     from carbon254.feeds import feed
 
     try:
-        frame, _ = next(batches(feed(topic), name, data), (pl.DataFrame(), []))
+        read = (rows.frame for rows in feed(topic).read(name, data) if rows.frame.height)
+        frame = next(read, pl.DataFrame())
     except PayloadRefused:
         return None
-    return frame["market_run"][0] if "market_run" in frame.columns and frame.height else ""
+    return frame["market_run"][0] or "" if "market_run" in frame.columns else ""

@@ -30,6 +30,7 @@ from carbon254.workspace import Workspace
 
 from .beside import wait_until_carried
 from .console import complain, progress, say, secrets, settings_of, show
+from .origin import keep_apart
 
 
 @dataclass
@@ -79,6 +80,7 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     folder = Workspace(workspace)
     if folder.running() is None:
         with open_node(settings, secrets()) as node:
+            keep_apart(node.workspace, node.log, node.raw, settings)
             pipeline = node.pipeline
             yield Desk(folder, node.log, pipeline.inbox, pipeline.fetcher, node.clock, node, pipeline.checks)
         return
@@ -88,6 +90,7 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
         raw = open_raw(settings.raw_at(folder.path("raw")), settings.s3_endpoint)
+        keep_apart(folder, log, raw, settings)
         inbox = Inbox(raw, log, Metrics())
         yield Desk(folder, log, inbox, fetcher, clock, None, FeedRunner(ledger, clock))
     finally:
@@ -100,9 +103,12 @@ def from_files(desk: Desk, feed: str, files: Sequence[Path]) -> Result:
     result, desk.before[feed] = Result(feed), desk.counts(feed)
     with progress(feed, len(files)) as advance:
         for done, path in enumerate(files, start=1):
-            _, new = desk.inbox.accept(Arrived(feed, path.read_bytes(), path.name, desk.clock.now()))
-            result.new += new
-            result.repeated += not new
+            data = path.read_bytes()
+            empty = find(feed).unpublished(path.name, data)
+            _, new = desk.inbox.accept(Arrived(feed, data, path.name, desk.clock.now()))
+            result.unpublished += bool(empty)
+            result.new += new and not empty
+            result.repeated += not new and not empty
             advance(done)
     return result
 

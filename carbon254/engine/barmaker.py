@@ -7,7 +7,7 @@ bars are computed again from current prices, wider ones from narrower ones. Doin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -48,9 +48,10 @@ Repaired = Callable[[Source, Sequence[Record], Mapping[str, pl.DataFrame]], None
 
 @dataclass(frozen=True)
 class _Series:
-    """How one feed's rows become bars."""
+    """How rows of one market run of a feed become bars."""
 
     source: Source
+    run: str = ""
 
     @property
     def ticks(self) -> bool:
@@ -58,7 +59,7 @@ class _Series:
 
     @property
     def resolution(self) -> timedelta:
-        return timedelta(0) if self.ticks else self.source.stream.resolution
+        return timedelta(0) if self.ticks else self.source.stream.of_run(self.run).resolution
 
     @property
     def clock(self) -> str:
@@ -151,7 +152,19 @@ class Barmaker:
         With `only_news` bars that come out as they are stored stay as they are, and so does what depends on them alone.
         Gives the bars rebuilt by width where others stood before, None where there were none.
         """
-        series = _Series(source)
+        found: dict[str, pl.DataFrame] = {}
+        corrected = False
+        for series, mine in _by_run(source, rows):
+            made = self._rebuild(series, mine, build, only_news)
+            corrected |= made is not None
+            for width, bars in (made or {}).items():
+                found[width] = pl.concat([found[width], bars]) if width in found else bars
+        return found if corrected else None
+
+    def _rebuild(
+        self, series: _Series, rows: pl.DataFrame, build: int, only_news: bool
+    ) -> Mapping[str, pl.DataFrame] | None:
+        """The same for rows of one market run."""
         widths = widths_for(series.resolution or WIDTHS["1m"])
         touched = rows.select(window(series.time, widths[0], series.clock).alias("bar_start")).unique()
         inputs, alone = self._inputs(series, rows, touched, widths[0])
@@ -242,6 +255,16 @@ class Barmaker:
             values = bars.select(*_VALUES).hash_rows().sum()
             token = f"bars-{build}-{width}-{series}-{bars['bar_start'].min()}-{bars.height}-{values}"
             self._hot.insert("ohlc_bars", conform(marked, dataset("ohlc_bars")), token)
+
+
+def _by_run(source: Source, rows: pl.DataFrame) -> Iterator[tuple[_Series, pl.DataFrame]]:
+    """Rows by their market run; ticks have one."""
+    if not source.stream.runs or "market_run" not in rows.columns:
+        yield _Series(source), rows
+        return
+    names = rows["market_run"].cast(pl.String)
+    for name in names.unique().sort():
+        yield _Series(source, name), rows.filter(names == name)
 
 
 def _alike(name: str, kind: pl.DataType) -> pl.Expr:

@@ -26,8 +26,10 @@ class ParsedRows(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A feed as the engine knows it: its card, its folder, that folder's `places.csv` and `instruments.csv`, and how to
-    parse."""
+    """A feed as the engine knows it: its card, its folder, that folder's lists, and how to parse.
+
+    `parse` takes a payload's name and its bytes as they came, packed or not.
+    """
 
     stream: Stream
     folder: str
@@ -42,7 +44,13 @@ class Source:
     def dataset(self) -> Dataset:
         return dataset(self.stream.dataset)
 
+    def gate_of(self, run: Stream) -> Gate | None:
+        """What judges the feed's batches of a market run; None where it has no rules."""
+        return self._gates.get(run.market_run)
+
     @cached_property
-    def gate(self) -> Gate | None:
-        """What judges the feed's batches; None where it has no rules."""
-        return Gate(self.stream, self.dataset, self.rules) if self.rules else None
+    def _gates(self) -> dict[str, Gate]:
+        if self.rules is None:
+            return {}
+        rules = self.rules
+        return {run.market_run: Gate(run, self.dataset, rules.of_run(run.market_run)) for run in self.stream.every_run}

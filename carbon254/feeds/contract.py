@@ -5,7 +5,11 @@ A folder holds `feed.toml` and these functions:
 `parse.py`   `parse(payload: Payload) -> Iterator[Rows]`: bytes in, rows out. No network, no clock. Raises
              `PayloadRefused` when the bytes are not what the stream publishes; a single bad row is a reject.
              `recognise(name: str, head: bytes) -> list[str]`: the topics this file may belong to, best first, from
-             its name and first 64 KiB (already unpacked); empty when it is not this provider's.
+             its name and first 64 KiB (already unpacked, UTF-8 without a mark); empty when it is not this provider's.
+             `parse_members(members: list[Payload]) -> Iterator[Rows]`, only where one statement is parted over several
+             files of an archive: all of them together, in the order of their names.
+             `explain(name: str, head: bytes) -> PayloadRefused | None`, only where the provider answers with errors
+             or empty answers of its own kind: what such an answer says, with the next step.
 `fetch.py`   `requests(stream, start, end, locations) -> Iterator[Request]`: which requests bring the span
              [start, end) (UTC). No parsing, no network.
              `next_page(request, data) -> Request | None`, only where answers come in pages.
@@ -13,11 +17,12 @@ A folder holds `feed.toml` and these functions:
 Frames of dataset `interval_prices` carry, as a parser yields them:
 
 * `location` (provider's name), `location_id` (provider's id, else the name), optional `location_type`
-* time, one of: `interval_start` and/or `interval_end` as UTC instants (the missing one follows from the stream's
+* time, one of: `interval_start` and/or `interval_end` as UTC instants (the missing one follows from the run's
   resolution); or `label`, a naive local stamp read with the stream's clock and convention, with an optional
   `mark` (Int8: 0 first pass of a repeated hour, 1 second pass, null no mark)
 * `lmp` and those of `energy`, `congestion`, `loss`, `ghg` that are published, signs as published (Float64)
-* optional `revision` (the provider's version), `published_at` (UTC), `market_run` (overrides the card), `flags`
+* optional `revision` (the provider's version), `published_at` (UTC), `flags`, and `market_run`: one of the card's runs,
+  where a payload may hold others than the stream's own
 * `line`: 1-based line or record number in the payload
 
 Frames of other datasets carry that dataset's own columns and `line`. Rows keep the payload's order.
@@ -25,7 +30,7 @@ Frames of other datasets carry that dataset's own columns and `line`. Rows keep 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +74,6 @@ class Request:
     page: int = 1
 
 
-def rejects(lines: list[int], reasons: list[str], raws: list[str]) -> pl.DataFrame:
+def rejects(lines: Sequence[int | None], reasons: Sequence[str], raws: Sequence[str]) -> pl.DataFrame:
     """A frame of rejected rows."""
     return pl.DataFrame({"line": lines, "reason": reasons, "raw": raws}, schema=REJECTS)

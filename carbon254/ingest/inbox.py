@@ -117,14 +117,15 @@ def _move(txn: Txn, mark: Mark) -> None:
 
 
 def content_digest(name: str, data: bytes) -> str:
-    """SHA-256 over the unpacked members; over the bytes themselves where they cannot be unpacked."""
-    digest = hashlib.sha256()
+    """SHA-256 over those of the unpacked members, in whatever order they are packed and under whatever names.
+
+    Over the bytes themselves where they cannot be unpacked.
+    """
     try:
-        for _, content in unpack(name, data):
-            digest.update(hashlib.sha256(content).digest())
+        members = sorted(hashlib.sha256(content).digest() for _, content in unpack(name, data))
     except PayloadRefused:
         return hashlib.sha256(data).hexdigest()
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(members)).hexdigest()
 
 
 def _provenance(arrived: Arrived) -> Provenance:

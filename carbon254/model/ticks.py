@@ -10,6 +10,8 @@ from __future__ import annotations
 import polars as pl
 
 ORDERED_BY = ("event_time", "sequence", "event_id", "received_at", "batch_id", "position")
+# Whose ticks they are where their sender names no tenant.
+EVERYBODY = "public"
 NUMBER_IN_ID = "^(?:seq:)?([0-9]{1,19})$"
 
 

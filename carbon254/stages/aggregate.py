@@ -16,7 +16,7 @@ from datetime import timedelta
 import polars as pl
 
 from carbon254.calendars import day_end, day_start
-from carbon254.model.ticks import in_order
+from carbon254.model.ticks import EVERYBODY, in_order
 
 WIDTHS = {
     "1m": timedelta(minutes=1),
@@ -28,7 +28,6 @@ WIDTHS = {
 SERIES = ("market", "product", "market_run", "location_id")
 # Whose prices a bar is made of: interval prices are everybody's, and come from their market.
 OWNER = ("tenant", "source")
-EVERYBODY = "public"
 BAR_SERIES = (*SERIES, *OWNER)
 _MEAN_DECIMALS = 8
 

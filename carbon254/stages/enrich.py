@@ -2,7 +2,7 @@
 
 Places have a history, and a row takes the version that was valid when its interval started, whenever we learned of it:
 a replay gives the same row. No row is dropped or doubled. A place that is not listed for that time keeps its row: its
-type is `unknown`, its region the market; a flag says so where the place is listed for another time.
+type is `unknown`, its region the market or the run's area; a flag says so where the place is listed for another time.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def enrich(frame: pl.DataFrame, stream: Stream, places: pl.DataFrame | Directory
         joined = joined.with_columns(pl.col("flags").cast(pl.UInt32) | flag)
     return joined.with_columns(
         kind.fill_null("unknown").alias("location_type"),
-        pl.col("_region").fill_null(stream.market).alias("region"),
+        pl.col("_region").fill_null(stream.area or stream.market).alias("region"),
         pl.lit(stream.commodity).alias("commodity"),
         pl.lit(stream.product_tier or "unspecified").alias("product_tier"),
     ).drop("_location_type", "_region")

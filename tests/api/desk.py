@@ -88,10 +88,10 @@ def ticks(at: datetime, instrument: str = "BRN-1M", price: float | None = 71.35,
         {"tenant": "public", "source": "desk", "instrument": instrument, "event_time": at, "event_id": str(sequence),
          "sequence": sequence, "market": "ICE", "price": price, "quantity": 10.0, "bid": None, "ask": None,
          "received_at": at, "flags": 0, "commodity": "crude", "region": "world", "product_tier": "real_time",
-         "feed": "market.ticks", "payload": "b" * 64, "batch_id": "1"},
+         "feed": "market.ticks", "payload": "b" * 64, "batch_id": "1", "position": 0},
         schema_overrides={"event_time": pl.Datetime("us", "UTC"), "received_at": pl.Datetime("us", "UTC"),
-                          "sequence": pl.UInt64, "flags": pl.UInt32, "price": pl.Float64, "bid": pl.Float64,
-                          "ask": pl.Float64},
+                          "sequence": pl.UInt64, "flags": pl.UInt32, "position": pl.UInt32, "price": pl.Float64,
+                          "bid": pl.Float64, "ask": pl.Float64},
     )  # fmt: skip
 
 

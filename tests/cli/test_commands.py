@@ -201,7 +201,7 @@ NEEDS_WORKSPACE = [
 
 @pytest.mark.parametrize("command", NEEDS_WORKSPACE, ids=" ".join)
 def test_no_workspace_is_said_and_none_is_made(tmp_path: Path, command: list[str]) -> None:
-    clean(typed(*command, "-w", tmp_path / "gone"), 1, "there is no workspace at", "c254 demo")
+    clean(typed(*command, "-w", tmp_path / "gone"), 2, "there is no workspace at", "c254 demo")
     assert not (tmp_path / "gone").exists()
 
 
@@ -244,10 +244,10 @@ def test_a_workspace_in_use_names_the_way_out(tmp_path: Path) -> None:
 
 def test_what_is_not_known_is_named(made: Path, tmp_path: Path) -> None:
     path = spp_file(tmp_path / NAME)
-    clean(typed("feeds", "run", "--feed", "iso.rt.lmp.xx", "--file", path), 1, "no feed 'iso.rt.lmp.xx'", RT)
-    clean(typed("feeds", "replay", "--feed", "x", "--from", "now", "-w", made), 1, "no feed 'x'")
-    clean(typed("dlq", "show", "9", "-w", made), 1, "there is no letter 9")
-    clean(typed("dlq", "reprocess", "--id", "9", "-w", made), 1, "there is no letter 9")
+    clean(typed("feeds", "run", "--feed", "iso.rt.lmp.xx", "--file", path), 2, "no feed 'iso.rt.lmp.xx'", RT)
+    clean(typed("feeds", "replay", "--feed", "x", "--from", "now", "-w", made), 2, "no feed 'x'")
+    clean(typed("dlq", "show", "9", "-w", made), 2, "there is no letter 9")
+    clean(typed("dlq", "reprocess", "--id", "9", "-w", made), 2, "there is no letter 9")
     clean(typed("dlq", "reprocess", "-w", made), 2, "--id, --feed or --all")
     clean(typed("feeds", "run", "--feed", RT, "-w", made), 2, "--from and --to")
     clean(typed("feeds", "run", "--feed", RT, "--file", tmp_path, "-w", made), 2, "is a directory")

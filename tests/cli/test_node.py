@@ -13,7 +13,7 @@ import httpx2 as httpx
 import pytest
 from shell import RT, c254, clean, spp_file, typed
 
-from carbon254.cli.serving import listener
+from carbon254.cli.ports import listener
 from carbon254.workspace import Workspace
 
 TICK = {
@@ -104,6 +104,20 @@ def test_a_file_taken_beside_the_node_is_carried_by_it(workspace: Path, tmp_path
         assert (said.code, result["rows"], result["rejected"]) == ((3, 9, 1) if state == "new" else (0, 0, 0))
         assert answer(workspace, "SELECT count() FROM interval_prices") == "9"
     assert "LMP: 'n/a' is not a number" in typed("dlq", "list", "-w", workspace).out
+
+
+def test_names_are_settled_by_the_node(workspace: Path, client: httpx.Client) -> None:
+    days = ("2025-07-01", "2025-07-02")
+    for arguments, says in (
+        (("SPPP", *days), "no market 'SPPP'; nearest: SPP"),
+        (("SPP", *days, "WR_HBU"), "no place 'WR_HBU'"),
+        (("SPP", *days, "--run", "RTB"), "no market run 'RTB'; nearest: RTBM"),
+    ):
+        clean(typed("prices", *arguments, "-w", workspace), 2, says)
+    found = typed("prices", "spp", *days, "--run", "rtbm", "-w", workspace)
+    assert found.code == 0, found
+    many = [("location", "NODE")] * 3
+    assert client.get("/v1/names", params=[("market", "spp"), *many]).status_code == 422
 
 
 def test_bad_sql_through_the_node_is_one_clean_error(workspace: Path) -> None:

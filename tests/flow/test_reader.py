@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from flow.conftest import NOW, spp
 import carbon254
 from carbon254.app import open_node
 from carbon254.clock import ManualClock
-from carbon254.errors import BadLabel, QueryRefused, WorkspaceError
+from carbon254.errors import BadLabel, QueryRefused, UnknownName, UnknownPlace, WorkspaceError, WrongSpan
 from carbon254.ingest import Arrived
 from carbon254.reader import Reader
 from carbon254.settings import Settings
@@ -118,8 +119,10 @@ def test_places_by_name_or_id_and_one_or_several(reader: Reader) -> None:
     for place in ("WESTERN HUB", "51288", ["51288", "WESTERN HUB"]):
         (row,) = reader.lmp("PJM", *DAY, place).to_polars().to_dicts()
         assert (row["location"], row["location_id"], row["lmp"]) == ("WESTERN HUB", "51288", 31.5)
-    assert told(reader, ["LOC_0", "LOC_2", "LOC_X"]) == {"LOC_0": 20.0, "LOC_2": 22.0}
-    assert told(reader, "it's \\'none") == {}
+    assert told(reader, ["LOC_0", "loc_2"]) == {"LOC_0": 20.0, "LOC_2": 22.0}
+    for none in (["LOC_0", "LOC_X"], "it's \\'none"):
+        with pytest.raises(UnknownPlace, match="SPP: no place"):
+            reader.lmp("SPP", *DAY, none)
     assert len(reader.lmp("PJM", *DAY, run="DAM")) == 1 and len(reader.lmp("PJM", *DAY, run="RT")) == 0
 
 
@@ -158,6 +161,49 @@ def test_strict_leaves_out_what_only_assumes_when_it_was_known(reader: Reader) -
     assert told(reader, "LOC_9", as_of=then) == {"LOC_9": 5.0}
     assert told(reader, "LOC_9", as_of=then, strict=True) == {}
     assert set(told(reader, strict=True)) == {"LOC_0", "LOC_1", "LOC_2"}
+
+
+WRONG = [
+    (lambda r: r.lmp("SPQ", *DAY), "no market 'SPQ'; nearest: SPP"),
+    (lambda r: r.lmp("SPP", *DAY, run="RTB"), "SPP: no market run 'RTB'; nearest: RTBM"),
+    (lambda r: r.lmp("PJM", *DAY, "WESTRN HUB"), "PJM: no place 'WESTRN HUB'; nearest: WESTERN HUB"),
+    (lambda r: r.change("SPQ", *DAY, "S7", "S53"), "no market 'SPQ'"),
+    (lambda r: r.bars("LCO_1", "1h", *DAY), "no place 'LCO_1'; nearest: LOC_1"),
+    (lambda r: r.bars("LOC_1", "2h", *DAY), "no width of bars '2h'"),
+    (lambda r: r.benchmarks(*DAY, "crude_oli"), "no commodity 'crude_oli'; nearest: crude_oil"),
+    (lambda r: r.forecasts(*DAY, "Chicgo"), "no place with forecasts 'Chicgo'; nearest: Chicago"),
+    (lambda r: r.lmp("SPP", *DAY, basis="recieved"), "no basis 'recieved'; nearest: received"),
+    (lambda r: r.ladder("MIS0"), "no market 'MIS0'; nearest: MISO"),
+]
+
+
+@pytest.mark.parametrize(("ask", "says"), WRONG, ids=[says for _, says in WRONG])
+def test_a_typo_is_an_error_with_the_nearest_name(reader: Reader, ask: Callable[[Reader], object], says: str) -> None:
+    with pytest.raises(UnknownName, match=re.escape(says)):
+        ask(reader)
+
+
+def test_an_end_that_is_not_after_its_start_is_an_error(reader: Reader) -> None:
+    back, none = (DAY[1], DAY[0]), (DAY[0], DAY[0])
+    for span in (back, none):
+        for ask in (
+            lambda s=span: reader.lmp("SPP", *s), lambda s=span: reader.change("SPP", *s, "S7", "S53"),
+            lambda s=span: reader.bars("LOC_1", "1h", *s), lambda s=span: reader.ticks(*s),
+            lambda s=span: reader.benchmarks(*s), lambda s=span: reader.forecasts(*s),
+        ):  # fmt: skip
+            with pytest.raises(WrongSpan, match="is not before end"):
+                ask()
+
+
+def test_a_retired_place_and_every_name_it_had_find_its_prices(reader: Reader) -> None:
+    for name in ("western hub", "51288", "WESTERN HUB"):
+        assert len(reader.lmp("pjm", *DAY, name)) == 1
+
+
+def test_an_answer_without_rows_says_what_is_stored(reader: Reader) -> None:
+    found = reader.lmp("SPP", "2024-01-01", "2024-01-02")
+    assert "SPP: 2025-07-01 … 2025-07-01 (RTBM 2025-07-01 … 2025-07-01)" in found.note and found.note in repr(found)
+    assert "no price of CAISO is stored yet" in reader.lmp("CAISO", *DAY).note
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE interval_prices", "SELECT nothing FROM interval_prices", ""])

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carbon254.api import queries
-from carbon254.api.bars_known import BarsAsked, bars_as_known
+from carbon254.api.bars_known import bars_as_known
 from carbon254.api.known import Known
+from carbon254.api.queries import BarsAsked
 from carbon254.app import Node, open_node
 from carbon254.clock import ManualClock
 from carbon254.engine.rebuilder import How
@@ -43,7 +44,7 @@ def stored(node: Node, width: str) -> list[tuple[Any, ...]]:
 
 
 def as_known(node: Node, width: str, known: Known) -> list[tuple[Any, ...]]:
-    found = bars_as_known(node.hot.query, {}, BarsAsked("NG", width, *SPAN), known)
+    found = bars_as_known(node.hot.query, {}, BarsAsked(["NG"], width, *SPAN), known)
     return sorted(found.select(_SHOWN).with_columns(pl.col(pl.Categorical).cast(pl.String)).iter_rows())
 
 
@@ -63,11 +64,11 @@ def test_bars_of_two_tenants_and_two_sources_are_not_mixed(node: Node, bring: Br
         found = [(row[0], row[1], row[5], row[8], row[-1]) for row in stored(node, width)]
         assert found == [("acme", "cme", 21, 22, 2), ("acme", "ice", 11, 12, 2), ("zenith", "ice", 31, 32, 2)], width
         assert as_known(node, width, Known(as_of=NOW + timedelta(days=1))) == stored(node, width)
-    sql = queries.bars("NG", "1h", *SPAN, None, None, tenant="acme", source="ice")
+    sql = queries.bars(BarsAsked(["NG"], "1h", *SPAN, tenant="acme", source="ice"))
     assert [(row["tenant"], row["source"], row["close"]) for row in node.hot.query(sql).to_pylist()] == [
         ("acme", "ice", 12.0)
     ]
-    asked = BarsAsked("NG", "1h", *SPAN, tenant="acme", source="ice")
+    asked = BarsAsked(["NG"], "1h", *SPAN, tenant="acme", source="ice")
     assert bars_as_known(node.hot.query, {}, asked, Known(as_of=NOW + timedelta(days=1)))["close"].to_list() == [12.0]
 
 

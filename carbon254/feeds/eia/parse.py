@@ -7,6 +7,7 @@ as a missing price.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,19 +16,28 @@ import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
+from carbon254.wire import json
 
 from ..contract import Payload, Rows
 from ..sift import first_of, number_column, sift, wild
 
 _TOPIC = "energy.spot.eia"
 _OURS = (b'"RWTC"', b'"RBRTE"', b'"RNGWHHD"')
+_NO_ROWS = re.compile(rb'"data"\s*:\s*\[\s*\]')
 _UNITS = {"$/BBL": "USD/bbl", "$/MMBTU": "USD/MMBtu"}
 
 
 def recognise(name: str, head: bytes) -> list[str]:
     """An API v2 answer that carries one of our series."""
-    is_answer = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b'"response"' in head
+    is_answer = head.lstrip().startswith(b"{") and b'"response"' in head
     return [_TOPIC] if is_answer and any(series in head for series in _OURS) else []
+
+
+def explain(name: str, head: bytes) -> PayloadRefused | None:
+    """An API v2 answer without rows."""
+    if b'"response"' not in head or not _NO_ROWS.search(head):
+        return None
+    return NothingYet("EIA has no rows for this request yet; it will be asked again")
 
 
 def parse(payload: Payload) -> Iterator[Rows]:
@@ -76,12 +86,7 @@ def _rows(frame: pl.DataFrame, records: list[Any], series: Mapping[str, Mapping[
 
 
 def _records(data: bytes) -> list[Any]:
-    if not data.strip():
-        raise PayloadRefused("the file is empty")
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(data)
     response = answer.get("response") if isinstance(answer, dict) else None
     records = response.get("data") if isinstance(response, dict) else None
     if isinstance(answer, dict) and "error" in answer:

@@ -15,7 +15,9 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.wire import json
+from carbon254.wire.names import fold
 
 _OPEN = re.compile(rb'"data"\s*:\s*\[\s*\[')
 _FOOLING = (b"\\", b", ", b" ,", b"{", b"\n", b"\r", b"\t")
@@ -57,7 +59,9 @@ def _names(answer: Any) -> list[str]:
     listed = fields if isinstance(fields, list) else []
     found = [field.get("name") if isinstance(field, dict) else None for field in listed]
     names = [name for name in found if isinstance(name, str)]
-    if not names or len(names) < len(found) or len(set(names)) < len(names):
+    if not found and answer["data"] == []:
+        raise NothingYet("ERCOT has no rows for this request yet; it will be asked again")
+    if not names or len(names) < len(found) or len(set(map(fold, names))) < len(names):
         raise PayloadRefused("not an ERCOT report: its fields do not name the columns")
     return names
 
@@ -93,10 +97,7 @@ def _texts_of(lines: bytes) -> Callable[[list[int]], list[str]]:
 
 
 def _careful(data: bytes) -> Table:
-    try:
-        answer = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(data)
     names, rows = _names(answer), answer["data"]
     good = [isinstance(row, list) and len(row) == len(names) and all(map(_plain, row)) for row in rows]
     kept = [row for row, fits in zip(rows, good, strict=True) if fits]

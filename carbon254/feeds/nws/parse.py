@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused, SettingsError
+from carbon254.errors import NothingYet, PayloadRefused, SettingsError
+from carbon254.wire import json
 
 from ..card import duration
 from ..contract import Payload, Rows, rejects
@@ -49,7 +50,7 @@ _Bad = tuple[int, str, str]
 
 def recognise(name: str, head: bytes) -> list[str]:
     """GeoJSON of the weather service with forecast periods, or a grid point's layers."""
-    if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or b"api.weather.gov" not in head:
+    if not head.lstrip().startswith(b"{") or b"api.weather.gov" not in head:
         return []
     forecast = b'"periods"' in head and b'"startTime"' in head
     grid = b"wx:Gridpoint" in head and b'"validTimes"' in head
@@ -65,7 +66,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
     periods = properties.get("periods")
     rows, bad = _periods(periods) if isinstance(periods, list) else _grid(properties)
     if not rows and not bad:
-        raise PayloadRefused("the forecast is empty")
+        raise NothingYet("the forecast is empty; it will be asked for again")
     place = spot(answer, payload.name, list(payload.stream.options.get("places", [])))
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(
         pl.lit(place.name).alias("location"),
@@ -78,12 +79,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
 
 
 def _feature(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not data.strip():
-        raise PayloadRefused("the file is empty")
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(data)
     properties = answer.get("properties") if isinstance(answer, dict) else None
     if not isinstance(properties, dict):
         said = orjson.dumps(answer).decode()[:200]

@@ -66,6 +66,10 @@ class LatestPrices:
             if watch in self._watches:
                 self._watches.remove(watch)
 
+    def watched(self) -> bool:
+        """Whether anybody holds a channel."""
+        return bool(self._watches)
+
     def filled(self) -> bool:
         """Whether what was newest before has been put in."""
         return self._filled

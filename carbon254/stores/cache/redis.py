@@ -101,6 +101,10 @@ class RedisPrices:
                 self._follower = Follower(self._client, channels)
             return self._follower.add()
 
+    def watched(self) -> bool:
+        """Whether anybody here holds a channel."""
+        return self._follower is not None and self._follower.watched()
+
     def unsubscribe(self, watch: Watch) -> None:
         """Close a channel."""
         with self._lock:

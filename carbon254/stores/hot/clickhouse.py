@@ -24,7 +24,7 @@ from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .frozen import bounds, setting
 from .guard import check
 from .handles import Handles
-from .layout import column_changes, lifetime_changes
+from .layout import column_changes, lifetime_changes, setting_changes
 from .literal import within
 from .packing import pack
 from .port import Limits
@@ -78,6 +78,10 @@ class HotStore:
         """What was made since is on disk by its name when this returns."""
         self._handles.keep_names()
 
+    def give_back(self) -> None:
+        """Hand back what the embedded engine's allocator keeps; a server looks after itself."""
+        self._handles.give_back()
+
     def superseded(self, dataset: str) -> bool:
         """Whether rows of the dataset wait to be made again because the table was laid out anew; see `made_again`."""
         held = f"database = {_text(TABLES)} AND name = {_text(before(named(dataset).name))}"
@@ -97,6 +101,7 @@ class HotStore:
         return [
             *column_changes(dataset, self._columns(dataset)),
             *lifetime_changes(dataset, stored[0]["engine_full"], self._keep_days),
+            *setting_changes(dataset, stored[0]["engine_full"]),
         ]
 
     def insert(self, dataset: str, table: pa.Table, token: str, staged: bool = False) -> int:

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from carbon254.errors import QueryRefused, SettingsError, TransientError, WorkspaceError
 from carbon254.lasting import sync_folder
+from carbon254.walking import matching
 
 from .ddl import VIEWS
 from .port import Limits
@@ -34,8 +35,29 @@ READERS = 8
 _IDLE = 8
 _EMBEDDED = "chdb://"
 _SETTING = "C254_HOT_URL"
+# The embedded engine takes a desk's share of the machine, not a server's: few threads wait for work, caches are small.
+_ENGINE = {
+    "max_thread_pool_free_size": 4,
+    "max_io_thread_pool_size": 4,
+    "prefetch_threadpool_pool_size": 2,
+    "load_marks_threadpool_pool_size": 2,
+    "threadpool_local_fs_reader_pool_size": 4,
+    "threadpool_writer_pool_size": 2,
+    "max_active_parts_loading_thread_pool_size": 2,
+    "max_outdated_parts_loading_thread_pool_size": 1,
+    "max_unexpected_parts_loading_thread_pool_size": 1,
+    "max_parts_cleaning_thread_pool_size": 1,
+    "max_prefixes_deserialization_thread_pool_size": 2,
+    "max_format_parsing_thread_pool_size": 4,
+    "async_insert_threads": 1,
+    "background_pool_size": 2,
+    "background_schedule_pool_size": 2,
+    "mark_cache_size": 64 << 20,
+    "uncompressed_cache_size": 0,
+    "mmap_cache_size": 100,
+}
 # Folders that name databases and tables; the parts inside a table are the engine's own to keep.
-_NAMING = ("metadata", "store", "store/*/", "store/*/*/")
+_NAMING = ("metadata", "store", "store/*", "store/*/*")
 
 
 def _session(limits: Limits | None) -> dict[str, Any]:
@@ -158,9 +180,23 @@ class Handles:
         the folders above them."""
         if self._url.startswith(_EMBEDDED):
             folder = Path(self._url.removeprefix(_EMBEDDED))
-            inside = (found for pattern in _NAMING for found in folder.glob(pattern))
-            for found in (folder.parent, folder, *inside):
+            for found in (folder.parent, folder):
                 sync_folder(found)
+            for found in (found for pattern in _NAMING for found in matching(folder, pattern)):
+                # A table dropped meanwhile takes its folder along.
+                with suppress(FileNotFoundError):
+                    sync_folder(found)
+
+    def give_back(self) -> None:
+        """Close handles that nobody uses, and return the embedded engine's freed memory to the system."""
+        if not self._url.startswith(_EMBEDDED):
+            return
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, client in idle:
+            client.close()
+        with self.own() as client:
+            client.command("SYSTEM JEMALLOC PURGE")
 
     def close(self) -> None:
         """Close every idle handle and give the folder up; a handle in use closes when its call ends."""
@@ -181,7 +217,7 @@ def _unshared(url: str) -> dict[str, Any]:
     The client would take a port other than 8443 for one without TLS, whatever the scheme says.
     """
     if url.startswith(_EMBEDDED):
-        return {}
+        return {"chdb_options": _ENGINE}
     return {"autogenerate_session_id": False, "interface": urlsplit(url).scheme}
 
 

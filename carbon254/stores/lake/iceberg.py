@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -153,8 +153,13 @@ class Lake:
     def seals(self, dataset: str, known: Callable[[str], bool]) -> dict[str, str]:
         """Digests (SHA-256) of the files that reading the dataset touches, without those known already."""
         table = self._found(named(dataset))
-        paths = [] if table is None else [path for path in files_of(table, known) if not known(path)]
-        return {path: digest(table.io, path) for path in paths} if table is not None else {}
+        found: dict[str, str] = {}
+        for path in [] if table is None else files_of(table, known):
+            if table is not None and not known(path):
+                # A file that upkeep beside us removed since is read by nobody any more.
+                with suppress(FileNotFoundError):
+                    found[path] = digest(table.io, path)
+        return found
 
     def broken(self, dataset: str, seal_of: Callable[[str], str]) -> list[Broken]:
         """Files of the dataset that are not as they were committed."""

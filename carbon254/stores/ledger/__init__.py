@@ -5,6 +5,7 @@ from .completeness import Completeness, completeness
 from .ledger import Ledger, open_ledger
 from .port import (
     Act,
+    Arrivals,
     Build,
     Capability,
     Change,
@@ -20,6 +21,7 @@ from .shipping import ship
 
 __all__ = [
     "Act",
+    "Arrivals",
     "Build",
     "Capability",
     "Change",

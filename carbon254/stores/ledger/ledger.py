@@ -22,7 +22,7 @@ from carbon254.stores.postgres import answer, opening
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
 from .leases import Leases
 from .leasing import refuse_stale
-from .port import NEXT, Act, Build, Capability, Change, Entry, IllegalTransition, Lease, Noted, NotOffered
+from .port import NEXT, Act, Arrivals, Build, Capability, Change, Entry, IllegalTransition, Lease, Noted, NotOffered
 from .standing import entry_of
 from .tables import (
     AUDIT,
@@ -82,6 +82,22 @@ class Ledger(Leases):
             query = query.where(column == value) if value else query
         with self._lock, self._engine.connect() as db:
             return [entry_of(db, row) for row in db.execute(query).all()]
+
+    def arrivals(self, feed: str) -> dict[str, Arrivals]:
+        """What reached each partition of a feed, in two queries however many there are."""
+        one = sa.literal(1).label("payloads")
+        parts = sa.select(PARTS.c.partition, one, PARTS.c.received_at.label("first"), PARTS.c.received_at.label("last"))
+        folds = sa.select(FOLDS.c.partition, FOLDS.c.payloads, FOLDS.c.first_received, FOLDS.c.last_received)
+        every = sa.union_all(parts.where(PARTS.c.feed == feed), folds.where(FOLDS.c.feed == feed)).subquery()
+        bounds = (sa.func.sum(every.c.payloads), sa.func.min(every.c.first), sa.func.max(every.c.last))
+        builds = sa.select(RUNS.c.partition, RUNS.c.build).where(RUNS.c.feed == feed)
+        with self._lock, self._engine.connect() as db:
+            build = {row.partition: row.build for row in db.execute(builds)}
+            rows = db.execute(sa.select(every.c.partition, *bounds).group_by(every.c.partition)).all()
+        return {
+            day: Arrivals(int(count), datetime.fromisoformat(first), datetime.fromisoformat(last), build.get(day, 1))
+            for day, count, first, last in rows
+        }
 
     def watermark(self, feed: str, partition: str | None = None) -> datetime | None:
         """The end of the newest interval received; None before any."""

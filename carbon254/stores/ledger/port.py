@@ -97,6 +97,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrivals:
+    """How much reached a partition and when, and the build that stands: two that are equal held the same rows."""
+
+    payloads: int
+    first: datetime
+    last: datetime
+    build: int
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """What stood in a partition after a build was proven: code version, payloads, rows and their canonical hash."""
 

@@ -17,6 +17,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from carbon254.errors import ReferenceRefused, UnknownPlace
+from carbon254.nearest import pick
 
 from .catalogue import below, enriching, look_up, put, tiers, with_defaults
 from .database import Database
@@ -121,7 +122,7 @@ class Reference:
     def places(self, kind: str = ALL, market: str | None = None, as_of: datetime | None = None) -> pl.DataFrame:
         """Places that stand at `as_of`, or open-ended without it: kind, market, location_id, name, type, region,
         attributes (JSON), valid_from, valid_to, known_from, source."""
-        kinds = KINDS if kind == ALL else (_kind(kind),)
+        kinds = KINDS if kind.lower() == ALL else (_kind(kind),)
         with self._database.read() as connection:
             return places_as_of(
                 connection, kinds, market and market_name(market), None if as_of is None else micros(as_of)
@@ -149,6 +150,29 @@ class Reference:
         )
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(ALIASES.c.known_from, ALIASES.c.name)).scalars())
+
+    def called(self, market: str | None, names: Sequence[str]) -> list[tuple[str, str]]:
+        """(name, location_id) of every place that has or had one of the names, in any case; of one market or of all."""
+        query = sa.select(ALIASES.c.name, ALIASES.c.location_id).where(
+            ALIASES.c.folded.in_([name.strip().lower() for name in names])
+        )
+        if market:
+            query = query.where(ALIASES.c.market == market_name(market))
+        with self._database.read() as connection:
+            return [(name, place) for name, place in connection.execute(query.order_by(ALIASES.c.name))]
+
+    def every_name(self, market: str | None = None) -> list[str]:
+        """Every name that a place of the market, or of any, has or had."""
+        query = sa.select(ALIASES.c.name).distinct()
+        if market:
+            query = query.where(ALIASES.c.market == market_name(market))
+        with self._database.read() as connection:
+            return list(connection.execute(query.order_by(ALIASES.c.name)).scalars())
+
+    def markets(self) -> list[str]:
+        """The markets that list places."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(LOADS.c.market).distinct().order_by(LOADS.c.market)).scalars())
 
     def snapshot(self, market: str) -> pl.DataFrame:
         """Every version of a market's priced places, for joins: location_id, location, location_type, region,
@@ -291,9 +315,7 @@ def market_name(name: str) -> str:
 
 
 def _kind(name: str) -> str:
-    if name not in KINDS:
-        raise ReferenceRefused(f"{name!r} is not a kind of place; there are: {', '.join(KINDS)}")
-    return name
+    return pick("kind of place", name, KINDS)
 
 
 def _ids(given: Sequence[str]) -> list[str]:
