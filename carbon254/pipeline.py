@@ -224,4 +224,6 @@ def _source(found: Feed) -> Source:
 
     rules = read_rules(found.quality(), found.stream, f"{found.package.replace('.', '/')}/quality.yaml")
     code = code_version(found.package)
-    return Source(found.stream, found.package, found.places(), parse, carbon254.__version__, code, rules)
+    return Source(
+        found.stream, found.package, found.places(), parse, carbon254.__version__, code, rules, found.instruments()
+    )

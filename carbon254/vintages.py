@@ -24,7 +24,7 @@ from carbon254.api.held import bars_held
 from carbon254.api.known import Known, known
 from carbon254.api.queries import BarsAsked
 from carbon254.api.runs import several, told_or_refused
-from carbon254.calendars import moment_of
+from carbon254.calendars import align, moment_of
 from carbon254.calendars.moments import one_day
 from carbon254.calendars.zones import zone_name
 from carbon254.errors import RunsMixed
@@ -155,13 +155,22 @@ class Vintages(ABC):
         tenant: str | None = None,
         source: str | None = None,
         as_of: str | datetime | None = None,
+        aligned: bool = False,
         tz: str | None = None,
     ) -> Result:
-        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
+        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`.
+
+        With `aligned` each has `aligned_time`, `skew` and `skew_status` beside its own event time: how far the clock of
+        its source stands off, reckoned from the ticks of the answer (see `calendars.align`).
+        """
         since, until = _between(start, end, tz)
         names = self.settle(Asked(instrument=instrument, tenant=tenant, source=source))
         known = _known(as_of, tz=tz)
-        return self._answer(ask.of_ticks(since, until, names.instrument, names.tenant, known, names.source), tz)
+        found = self._answer(ask.of_ticks(since, until, names.instrument, names.tenant, known, names.source))
+        if aligned:
+            told = align(found.to_polars(), source=("tenant", "source"))
+            found = Result(told.to_arrow(), found.receipt, found.note)
+        return found.in_time_zone(tz) if tz else found
 
     def benchmarks(
         self,

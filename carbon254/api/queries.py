@@ -190,7 +190,10 @@ def ticks(
 ) -> str:
     """Ticks of [start, end), newest first."""
     view = "market_ticks" if known.now else known.view("market_ticks")
-    columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
+    columns = (
+        "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags, "
+        "received_at, commodity, region, product_tier, location_id, unit"
+    )
     where = ticks_where(start, end, instrument, tenant, source)
     return f"SELECT {columns} FROM {view} WHERE {where} ORDER BY {_LAST_TICK_FIRST}"
 

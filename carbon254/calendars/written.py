@@ -15,18 +15,22 @@ from .zones import Transition, transitions, zone
 
 NOW = "now"
 _LONGEST = 60
+_LIKE = "YYYY-MM-DDTHH:MMZ or YYYY-MM-DD"
 
 
-def moment_of(written: str | date | datetime, zone_name: str = "UTC", now: datetime | None = None) -> datetime:
+def moment_of(
+    written: str | date | datetime, zone_name: str = "UTC", now: datetime | None = None, like: str = _LIKE
+) -> datetime:
     """The instant (UTC) of ISO 8601 text, a datetime or a date; without an offset it is told in `zone_name`.
 
-    A naive datetime with `fold=1` is the second pass of a repeated time. `now` is given where the word may be used.
+    A naive datetime with `fold=1` is the second pass of a repeated time. `now` is given where the word may be used,
+    `like` are examples for the message.
     Raises BadLabel for what is no moment, for one that the zone's clock skips, shows twice or never had, and for one
     out of range.
     """
     if written == NOW and now is not None:
         return now
-    found = _read(written) if isinstance(written, str) else written
+    found = _read(written, like) if isinstance(written, str) else written
     if not isinstance(found, date) or found != found:  # pandas' NaT is a datetime that equals nothing
         raise BadLabel(f"{written!r} is no moment; write a date, a datetime, or ISO text")
     shown = written.strip() if isinstance(written, str) else found.isoformat()
@@ -39,7 +43,7 @@ def moment_of(written: str | date | datetime, zone_name: str = "UTC", now: datet
         raise BadLabel(f"{shown[:_LONGEST]!r} is out of range: the years 1 to 9999 can be told") from None
 
 
-def _read(text: str) -> date | datetime:
+def _read(text: str, like: str) -> date | datetime:
     stripped = text.strip()
     try:
         return date.fromisoformat(stripped)
@@ -48,7 +52,7 @@ def _read(text: str) -> date | datetime:
     try:
         return datetime.fromisoformat(stripped)
     except ValueError:
-        raise BadLabel(f"{text[:_LONGEST]!r} is not a time; write it like 2025-07-01T14:00Z or 2025-07-01") from None
+        raise BadLabel(f"{text[:_LONGEST]!r} is not a time; write it like {like}") from None
 
 
 def _plain(moment: datetime) -> datetime:

@@ -154,13 +154,13 @@ def newest(workspace: Path, feed: str, partition: str, backend: str = "", as_jso
 
 
 def trail(workspace: Path, feed: str, partition: str, limit: int, backend: str = "", as_json: bool = False) -> None:
-    """Changes of state of one partition, and acts; newest first."""
+    """Changes of state of one partition or of all, and acts; newest first."""
     partition = market_day(partition).isoformat() if partition else ""
     with books(workspace, backend) as (ledger, _):
         acts = ledger.trail(feed, partition or None, limit)
-        changes = ledger.history(feed, partition) if partition else []
+        changes = ledger.changes(feed, partition or None, limit)
         counts = ledger.counts(feed, limit=limit) if isinstance(ledger, Ledger) else []
-    lines = [(at, "c254", state, feed, partition, note) for state, at, note in changes]
+    lines = [(one.at, "c254", one.state, feed, one.partition, one.note) for one in changes]
     lines += [line for one in counts if (line := _payload_line(one, partition))]
     lines += [(act.at, act.who, act.what, act.feed, act.partition, act.why) for act in acts]
     ordered = sorted(lines, key=lambda line: line[0], reverse=True)[:limit]

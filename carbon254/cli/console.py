@@ -257,7 +257,7 @@ def moment(text: str, zone: str) -> datetime:
 
     zone_of(zone)
     try:
-        return moment_of(text, zone, datetime.now(UTC))
+        return moment_of(text, zone, datetime.now(UTC), "2025-07-01, 2025-07-01T14:00Z or now")
     except BadLabel as error:
         raise typer.BadParameter(str(error)) from None
 

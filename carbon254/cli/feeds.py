@@ -24,7 +24,7 @@ from .console import (
     tell,
 )
 
-app = group("Feeds: list, run, parse, status, history, replay, watermark.")
+app = group("Feeds: list, run, parse, status, history, replay, unlock, watermark.")
 FeedId = Annotated[str, typer.Option("--feed", help="Topic of the feed, like `iso.rt.lmp.caiso`.")]
 Backend = Annotated[
     str,
@@ -198,14 +198,14 @@ def watermark(
 def history(
     feed: FeedId,
     partition: Partition = "",
-    limit: Annotated[int, typer.Option(help="At most so many acts.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many lines, the newest ones.", min=1)] = 100,
     backend: Backend = "",
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """What a feed or one of its partitions went through: changes of state, and who did what, when and why.
+    """What a feed went through: changes of state, and who did what, when and why; of all partitions, or of one.
 
-    Example: `c254 feeds history --feed iso.rt.lmp.spp --partition 2025-07-01`
+    Example: `c254 feeds history --feed iso.rt.lmp.spp`, or with `--partition 2025-07-01`
     """
     from carbon254.feeds import feed as find
 
@@ -243,6 +243,25 @@ def replay(
     asked = Asked(find(feed).topic, start, end, partition, arrived_from, arrived_to, prove, workers, why)
     if not replayed(workspace, asked, as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+def unlock(
+    feed: FeedId,
+    why: Annotated[str, typer.Option(help="The reason, for the audit trail.")] = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Take away the lease of a rebuild whose process is gone, so that the feed can be rebuilt again.
+
+    Seldom needed: in a workspace of its own a lease ends with its process, on servers three minutes after its last
+    heartbeat. A holder that still lives is refused its next write. Works beside a running node.
+    Example: `c254 feeds unlock --feed iso.rt.lmp.spp --why "the machine was lost"`
+    """
+    from carbon254.feeds import feed as find
+
+    from .replaying import unlocked
+
+    unlocked(workspace, find(feed).topic, why)
 
 
 @app.command()

@@ -59,7 +59,7 @@ def list_places(
 
     Example: `c254 places list --market PJM --kind hubs --as-of 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace) as reference:
         market = _market(reference, market) if market else ""
         found = reference.places(kind, market or None, _moment(as_of, market))
     shown = found.head(limit) if limit > 0 else found
@@ -80,7 +80,7 @@ def resolve(
 
     Example: `c254 places resolve "WESTERN HUB" --market PJM`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace) as reference:
         market = _market(reference, market)
         found = reference.resolve(market, name, _moment(as_of, market))
         names = reference.names(market, found.location_id)
@@ -105,7 +105,7 @@ def history(
 
     Example: `c254 places history 51288 --market PJM`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace) as reference:
         market = _market(reference, market)
         found = reference.history(market, name)
         links = reference.links(market, found["location_id"][0])
@@ -142,7 +142,7 @@ def load(
     frame, unread = placelists.read(file.name, data)
     if complete and unread.height:
         say(f"{unread.height:,} lines could not be read, so nothing is retired: mend them, and load the list again")
-    with _reference(workspace, make=True) as reference:
+    with reference_of(workspace, make=True) as reference:
         market = _market(reference, market)
         at, asked = _moment(effective, market), complete and not unread.height
         loaded = reference.load(kind, market, frame, at, source or file.name, asked)
@@ -174,7 +174,7 @@ def rename(
 
     Example: `c254 places rename OLD_NODE NEW_NODE --market SPP --at 2025-07-01`
     """
-    with _reference(workspace, writing=True) as reference:
+    with reference_of(workspace, writing=True) as reference:
         market = _market(reference, market)
         reference.rename(market, old, new, _when(at, market), source, name or None)
     say(f"{old} is {new} from {at}")
@@ -193,7 +193,7 @@ def merge(
 
     Example: `c254 places merge NODE_A NODE_B --into NODE_C --market SPP --at 2025-07-01`
     """
-    with _reference(workspace, writing=True) as reference:
+    with reference_of(workspace, writing=True) as reference:
         market = _market(reference, market)
         reference.merge(market, olds, into, _when(at, market), source)
     say(f"{', '.join(olds)} are part of {into} from {at}")
@@ -212,14 +212,14 @@ def split(
 
     Example: `c254 places split NODE_C --into NODE_A --into NODE_B --market SPP --at 2025-07-01`
     """
-    with _reference(workspace, writing=True) as reference:
+    with reference_of(workspace, writing=True) as reference:
         market = _market(reference, market)
         reference.split(market, old, into, _when(at, market), source)
     say(f"{old} is {', '.join(into)} from {at}")
 
 
 @contextmanager
-def _reference(workspace: Path, make: bool = False, writing: bool = False) -> Iterator[Reference]:
+def reference_of(workspace: Path, make: bool = False, writing: bool = False) -> Iterator[Reference]:
     """The reference store of a workspace, with what the feeds list. `make` makes the workspace where there is none;
     without `writing` the workspace may be one that may only be read."""
     from carbon254.stores.reference import open_reference

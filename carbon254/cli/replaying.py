@@ -67,6 +67,33 @@ def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
     return before is None or after is None or before.root == after.root
 
 
+def unlocked(workspace: Path, feed: str, why: str) -> None:
+    """Take the lease of a feed's rebuild from whoever holds it, and write down who did and why."""
+    from datetime import UTC
+
+    from carbon254.engine.rebuilder import lease_of, table_lease_of
+    from carbon254.pipeline import sources
+    from carbon254.stores.ledger import Act, open_ledger
+    from carbon254.workspace import Workspace
+
+    folder, now = Workspace(existing(workspace)), datetime.now(UTC)
+    ledger = open_ledger(settings_of(folder.root).ledger_at(folder.path("ledger.db")))
+    try:
+        names = lease_of(feed), table_lease_of(sources()[feed].dataset.name)
+        mine = ledger.lease(names[0])
+        # The table's lease may be that of another feed's rebuild, which goes on.
+        held = [one for one in map(ledger.lease, names) if one and mine and one.holder == mine.holder]
+        taken = [gone for one in held if (gone := ledger.unlock(one.name, f"unlocked by {_who()}", now))]
+        if not taken:
+            say(f"nobody is rebuilding {feed}; nothing was unlocked")
+            return
+        told = f"took the lease of {taken[0].holder}" + (f": {why}" if why else "")
+        ledger.record([Act(now, _who(), "unlock", feed, "", told)])
+    finally:
+        ledger.close()
+    say(f"{feed} can be rebuilt again; what {taken[0].holder} still writes of it is refused")
+
+
 def _nothing(asked: Asked) -> None:
     fail(f"nothing to compare: no row of {asked.feed} is of that span; see what there is: "
          f"c254 feeds list --feed {asked.feed}")  # fmt: skip

@@ -17,11 +17,12 @@ from typing import Any
 import polars as pl
 
 from carbon254.calendars import day_of, market_day_of, market_day_span
+from carbon254.calendars.skew import OUT_OF_ORDER, ahead
 from carbon254.model import Flag, Stream
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
-from carbon254.stages.enrich import Directory, name_places
+from carbon254.stages.enrich import Directory, enrich_ticks, name_places
 from carbon254.stores.log import Letter, NewRecord, Record
 
 from .codec import encode
@@ -64,11 +65,12 @@ class Work:
         seen_of: Callable[[Stream], SeenStore] | None,
         places: Directory,
         releases: Releases,
+        instruments: pl.DataFrame | None = None,
     ) -> None:
         headers = record.headers
         published = headers.get("published_at")
         self._source, self._record, self._outcome, self._seen_of = source, record, outcome, seen_of
-        self._places, self._releases = places, releases
+        self._places, self._releases, self._instruments = places, releases, instruments
         self._batches, self._taken = 0, 0
         self._runs: dict[str, _Run] = {}
         self._tally = outcome.tally = Tally(source.dataset)
@@ -131,7 +133,9 @@ class Work:
     def _emit(self, frame: pl.DataFrame) -> None:
         if self._seen_of is None:
             run = self._run(self._source.stream.market_run)
-            run.frames.append(enrich(self._plain_arrival(frame), run.stream, self._places))
+            frame = self._plain_arrival(frame)
+            frame = by_arrival(frame) if "event_time" in frame.columns else enrich(frame, run.stream, self._places)
+            run.frames.append(frame if self._instruments is None else enrich_ticks(frame, self._instruments))
             return
         runs = frame["market_run"].cast(pl.String).unique(maintain_order=True).to_list()
         for name in runs:
@@ -326,6 +330,14 @@ class Work:
             return
         told = f"the payload lacks {frame['location_id'].n_unique():,} of {places:,} places of earlier ones: a cut file"
         self._hold(frame.with_columns(pl.lit("withdrawn").alias("_check"), pl.lit(told).alias("_reason")), run)
+
+
+def by_arrival(ticks: pl.DataFrame) -> pl.DataFrame:
+    """Ticks flagged where their event time does not agree with their arrival. The time itself stays the source's own:
+    it is part of the tick's key, and no tick may become another one by the company it is sent in."""
+    late = pl.col("received_at") - pl.col("event_time") > OUT_OF_ORDER
+    flags = pl.when(ahead("event_time", "received_at")).then(Flag.CLOCK_AHEAD.value).when(late).then(Flag.LATE.value)
+    return ticks.with_columns((pl.col("flags").cast(pl.UInt32) | flags.otherwise(0).cast(pl.UInt32)).alias("flags"))
 
 
 def _as_released(frame: pl.DataFrame, decision: Release) -> pl.DataFrame:

@@ -74,7 +74,8 @@ class Normaliser:
         source, sha = self._sources[topic], record.headers["sha256"]
         outcome = Outcome()
         places = self._places.of(source.stream.market)
-        work = Work(source, record, outcome, self._seen(source, outcome), places, self._released)
+        instruments = self._places.instruments() if "instrument" in source.dataset.names else None
+        work = Work(source, record, outcome, self._seen(source, outcome), places, self._released, instruments)
         try:
             for rows in source.parse(record.headers["name"], self._raw.get(sha)):
                 work.take(rows)

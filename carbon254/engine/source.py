@@ -41,7 +41,7 @@ class ParsedRows(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A feed as the engine knows it: its card, its folder and that folder's `places.csv`, and how to parse.
+    """A feed as the engine knows it: its card, its folder, that folder's lists, and how to parse.
 
     `parse` takes a payload's name and its bytes as they came, packed or not.
     """
@@ -53,6 +53,7 @@ class Source:
     version: str
     code: str = ""
     rules: Rules | None = None
+    instruments: str = ""
 
     @cached_property
     def dataset(self) -> Dataset:

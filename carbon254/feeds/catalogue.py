@@ -82,6 +82,11 @@ class Feed:
         path = files(self.package) / "places.csv"
         return path.read_text("utf-8") if path.is_file() else ""
 
+    def instruments(self) -> str:
+        """The folder's `instruments.csv` as text; empty where it has none."""
+        path = files(self.package) / "instruments.csv"
+        return path.read_text("utf-8") if path.is_file() else ""
+
     def quality(self) -> str:
         """The folder's `quality.yaml` as text; empty where it has none: then the card's own defaults hold."""
         path = files(self.package) / "quality.yaml"

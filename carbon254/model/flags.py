@@ -27,6 +27,11 @@ class Flag(IntFlag):
     PLACE_NOT_VALID = 1024, "the place is listed, and not for that time: not yet, or retired"
     RELEASED = 2048, "a quality check held the row, and a person released it"
     IMPLAUSIBLE = 4096, "unlike other prices (a lone spike, beyond the usual range), and nothing contradicts it"
+    UNKNOWN_INSTRUMENT = (
+        8192,
+        "the instrument is not listed: its commodity, product tier and unit are not known",
+    )
+    CLOCK_AHEAD = 16384, "the event time lies after the arrival: the source's clock is ahead of ours"
 
     meaning: str
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from carbon254.model import Flag, Stream
 
+UNSPECIFIED = "unspecified"
 PLACES = pl.Schema({"location_id": pl.String, "location": pl.String, "location_type": pl.String, "region": pl.String})
 _EVER, _OPEN = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _Whole = NDArray[np.int64]
@@ -130,6 +131,24 @@ def enrich(frame: pl.DataFrame, stream: Stream, places: pl.DataFrame | Directory
         pl.lit(stream.commodity).alias("commodity"),
         pl.lit(stream.product_tier or "unspecified").alias("product_tier"),
     ).drop("_location_type", "_region")
+
+
+def enrich_ticks(frame: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
+    """`frame` of ticks with commodity, region, product_tier, location_id and unit of their instruments.
+
+    `instruments` has those columns and `instrument`, each once. Rows keep their order. An instrument that is not listed
+    keeps its row: it is flagged, its region is the market that the message names, the rest is unspecified.
+    """
+    own = ("commodity", "region", "product_tier", "location_id", "unit")
+    listed = instruments.select("instrument", *own, pl.lit(True).alias("_listed"))
+    joined = frame.drop(own, strict=False).join(listed, on="instrument", how="left", maintain_order="left")
+    unknown = pl.when(pl.col("_listed").is_null()).then(pl.lit(Flag.UNKNOWN_INSTRUMENT.value)).otherwise(0)
+    return joined.with_columns(
+        pl.col("commodity").fill_null(UNSPECIFIED),
+        pl.coalesce("region", pl.col("market").cast(pl.String)).alias("region"),
+        pl.col("product_tier").fill_null(UNSPECIFIED),
+        (pl.col("flags").cast(pl.UInt32) | unknown.cast(pl.UInt32)).alias("flags"),
+    ).drop("_listed")
 
 
 def name_places(frame: pl.DataFrame, places: pl.DataFrame | Directory) -> pl.DataFrame:

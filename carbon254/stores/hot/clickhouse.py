@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,7 @@ _INSERT = {
     "min_insert_block_size_rows": 100_000_000,
     "min_insert_block_size_bytes": 8 << 30,
 }
+Fence = Callable[[], AbstractContextManager[None]]
 _FORGETFUL = ("batch_id", "build", "judged_at", "changed_at")
 
 
@@ -181,44 +182,61 @@ class HotStore:
         """Put the staged partition in the place of the live one; an empty staged partition empties the live one."""
         part = engine_partition(partition, named(dataset))
         with self._writing[dataset]:
-            self._swap(dataset, part)
+            self._swap(dataset, _staging(dataset), part)
 
-    def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
+    def replace_span(
+        self,
+        dataset: str,
+        feed: str,
+        start: datetime,
+        end: datetime,
+        table: pa.Table | None,
+        fence: Fence = nullcontext,
+        build: int = 0,
+    ) -> None:
         """Swap a feed's rows of [start, end) (partition column, UTC) for `table`, other rows carried over.
 
-        Rows of `table` outside the span are stored too. Each partition changes at one moment; inserts of the dataset
-        wait until all have. Done again after a crash, it ends the same.
+        Rows of `table` outside the span are stored too. Each partition changes at one moment, within a block of
+        `fence`; inserts of the dataset wait until all have. Done again after a crash, it ends the same. What older
+        builds (by number) had staged is taken away, so that one which still lives has nothing left to swap in.
         """
-        target = named(dataset)
+        target, staging = named(dataset), _staging(dataset, build)
         gone = f"feed = {_text(feed)} AND {within(target, start, end)}"
         fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
         with self._writing[dataset]:
             held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
             touched = {row["p"] for row in held} | {engine_partition(partition, target) for partition, _ in fresh}
-            self.staging(dataset)
+            with fence():
+                self._drop_staged(dataset)
+                self.command(create_table(target, staging, self._keep_days))
             reach("hot.staged")
             for part in sorted(touched):
-                self._carry_over(target, f"_partition_id = '{part}' AND NOT ({gone})")
+                self._carry_over(target, staging, f"_partition_id = '{part}' AND NOT ({gone})")
             reach("hot.carried_over")
             for partition, rows in fresh:
-                self._insert(f"{TABLES}.{_staging(dataset)}", rows, partition)
+                self._insert(f"{TABLES}.{staging}", rows, partition)
             reach("hot.filled")
             for part in sorted(touched):
-                self._swap(dataset, part)
+                with fence():
+                    self._swap(dataset, staging, part)
                 reach("hot.swapped")
-            self.command(f"DROP TABLE {TABLES}.{_staging(dataset)} SYNC")
+            self.command(f"DROP TABLE IF EXISTS {TABLES}.{staging} SYNC")
 
-    def _carry_over(self, dataset: Dataset, where: str) -> None:
+    def _drop_staged(self, dataset: str) -> None:
+        mine = f"database = {_text(TABLES)} AND startsWith(name, {_text(_staging(dataset))})"
+        for row in self._rows(f"SELECT name FROM system.tables WHERE {mine}"):
+            self.command(f"DROP TABLE IF EXISTS {TABLES}.{row['name']} SYNC")
+
+    def _carry_over(self, dataset: Dataset, staging: str, where: str) -> None:
         names = ", ".join(dataset.names)
         self.command(
-            f"INSERT INTO {TABLES}.{_staging(dataset.name)} ({names}) "
-            f"SELECT {names} FROM {TABLES}.{dataset.name} WHERE {where}"
+            f"INSERT INTO {TABLES}.{staging} ({names}) SELECT {names} FROM {TABLES}.{dataset.name} WHERE {where}"
         )
 
-    def _swap(self, dataset: str, part: str) -> None:
-        staged = self._rows(f"SELECT 1 AS x FROM {TABLES}.{_staging(dataset)} WHERE _partition_id = '{part}' LIMIT 1")
+    def _swap(self, dataset: str, staging: str, part: str) -> None:
+        staged = self._rows(f"SELECT 1 AS x FROM {TABLES}.{staging} WHERE _partition_id = '{part}' LIMIT 1")
         # The engine refuses to replace a partition by an empty one.
-        change = f"REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}"
+        change = f"REPLACE PARTITION ID '{part}' FROM {TABLES}.{staging}"
         drop = f"DROP PARTITION ID '{part}'"
         self.command(f"ALTER TABLE {TABLES}.{dataset} {change if staged else drop}")
 
@@ -275,8 +293,8 @@ def _explained() -> Iterator[None]:
         raise QueryRefused(explain(str(error))) from error
 
 
-def _staging(dataset: str) -> str:
-    return f"{named(dataset).name}__build"
+def _staging(dataset: str, build: int = 0) -> str:
+    return f"{named(dataset).name}__build{f'_{build}' if build else ''}"
 
 
 def _text(value: str) -> str:

@@ -8,22 +8,34 @@ of state is kept in `history`, every act of a person or command in the audit tra
 from __future__ import annotations
 
 import json
-import threading
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from carbon254.faults import reach
 from carbon254.stores.postgres import answer, opening
 
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
-from .leasing import acquire, refuse_stale, release, renew
-from .port import NEXT, Act, Arrivals, Build, Capability, Counts, Entry, IllegalTransition, Lease, Noted, NotOffered
+from .leases import Leases
+from .leasing import refuse_stale
+from .port import (
+    NEXT,
+    Act,
+    Arrivals,
+    Build,
+    Capability,
+    Change,
+    Counts,
+    Entry,
+    IllegalTransition,
+    Lease,
+    Noted,
+    NotOffered,
+)
 from .standing import entry_of
 from .tables import (
     AUDIT,
@@ -35,26 +47,20 @@ from .tables import (
     PLACES,
     RUNS,
     SETTING,
-    WRITES,
     make,
     moment_of,
     open_engine,
     text_of,
 )
 
-_TRIES = 5
 _NUMBERS = ("records", "stored", "confirmed", "duplicate", "rejected", "held", "letters")
-# Postgres: deadlock, serialization failure.
-_AGAIN = ("40P01", "40001")
-_T = TypeVar("_T")
 
 
-class Ledger:
+class Ledger(Leases):
     """The ledger at an SQLAlchemy URL: everything of `port.OPERATIONS`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-        self._lock = threading.Lock()
+        super().__init__(open_engine(url))
         self.capability = Capability("postgres" if self._engine.dialect.name == "postgresql" else "sqlite")
         with opening(self._engine, SETTING):
             self._write(make)
@@ -164,6 +170,14 @@ class Ledger:
             rows = db.execute(query.order_by(HISTORY.c.id)).all()
             return [(row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
 
+    def changes(self, feed: str, partition: str | None = None, limit: int = 100) -> list[Change]:
+        """Changes of state of one partition, or of all of the feed, newest first."""
+        query = sa.select(HISTORY).where(HISTORY.c.feed == feed)
+        query = query.where(HISTORY.c.partition == partition) if partition else query
+        with self._lock, self._engine.connect() as db:
+            rows = db.execute(query.order_by(HISTORY.c.at.desc(), HISTORY.c.id.desc()).limit(limit)).all()
+        return [Change(row.partition, row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
+
     def record(self, acts: Sequence[Act]) -> None:
         """Add to the audit trail."""
         rows = [asdict(act) | {"at": text_of(act.at)} for act in acts]
@@ -211,18 +225,6 @@ class Ledger:
             rows = db.execute(query.order_by(BUILDS.c.partition.desc(), BUILDS.c.build.desc())).all()
         return [Build(**{**row._mapping, "at": datetime.fromisoformat(row.at)}) for row in rows]
 
-    def acquire(self, name: str, holder: str, at: datetime, lasts: timedelta) -> Lease | None:
-        """The lease on `name`, or None while another holds it. The same holder's next lease fences its last one."""
-        return self._write(lambda db: acquire(db, name, holder, at, lasts))
-
-    def renew(self, lease: Lease, at: datetime, lasts: timedelta) -> Lease:
-        """The lease, longer. Raises LeaseLost where another took it over."""
-        return self._write(lambda db: renew(db, lease, at, lasts))
-
-    def release(self, lease: Lease, at: datetime) -> None:
-        """Give the lease up; nothing where another has it by now."""
-        self._write(lambda db: release(db, lease, at))
-
     def count(self, counts: Sequence[Counts]) -> None:
         """Keep what became of payloads' records; counted again, the last count stands."""
         last = {(one.feed, one.payload, one.batch): asdict(one) for one in counts}
@@ -261,20 +263,9 @@ class Ledger:
         answer(self._engine)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; leases of this process end in a ledger of its own file."""
+        self._living.close()
         self._engine.dispose()
-
-    def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """`work` in a transaction; again where another process wrote the same key first and what it wrote now shows."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with self._lock, self._engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
-                    return work(db)
-            except DBAPIError as error:
-                again = isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _AGAIN
-                if not left or not again:
-                    raise
-        raise AssertionError("the loop ends by returning or raising")
 
     def _note(self, db: sa.Connection, noted: Sequence[Noted], at: datetime, fence: Lease | None) -> None:
         reach("ledger.noting")

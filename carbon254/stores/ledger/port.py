@@ -163,6 +163,16 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A partition came to a state."""
+
+    partition: str
+    state: str
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to work on `name` until `expires_at`. `token` rises with every holder and fences the ones before."""
 
@@ -184,6 +194,7 @@ class LedgerStore(Protocol):
     def watermark(self, feed: str, partition: str | None = None) -> datetime | None: ...
     def totals(self) -> dict[str, tuple[int, int, datetime | None]]: ...
     def history(self, feed: str, partition: str) -> list[tuple[str, datetime, str]]: ...
+    def changes(self, feed: str, partition: str | None = None, limit: int = 100) -> list[Change]: ...
     def record(self, acts: Sequence[Act]) -> None: ...
     def trail(self, feed: str | None = None, partition: str | None = None, limit: int = 100) -> list[Act]: ...
     def prune(self, before: datetime) -> int: ...

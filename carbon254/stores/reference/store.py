@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
@@ -18,11 +19,11 @@ import sqlalchemy as sa
 from carbon254.errors import ReferenceRefused, UnknownPlace
 from carbon254.nearest import pick
 
-from .catalogue import below, look_up, put, tiers, with_defaults
+from .catalogue import below, enriching, look_up, put, tiers, with_defaults
 from .database import Database
 from .linking import merge, rename, split
 from .listing import read_list
-from .loading import Asked, Loaded, take
+from .loading import Asked, Loaded, note_change, take
 from .naming import Link, Resolved, links_of, resolve
 from .reading import history_of, places_as_of, seeding, snapshot_of
 from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, TAXONOMY, micros
@@ -196,12 +197,27 @@ class Reference:
         return self._database.write()
 
     def put_instruments(self, frame: Any, source: str) -> int:
-        """Add or change instruments: instrument, name, commodity, market; optional location_id, product, product_tier,
-        unit, attributes (JSON). Returns how many were news."""
+        """Add or change instruments: instrument, name, commodity, market; optional region, location_id, product,
+        product_tier, unit, attributes (JSON). Returns how many were news."""
         rows = pl.DataFrame(frame)
         if "attributes" not in rows.columns:
             rows = rows.with_columns(pl.lit("{}").alias("attributes"))
         return self._put(INSTRUMENTS, rows, ("instrument", "name", "commodity", "market"), source)
+
+    def seed_instruments(self, frame: Any, source: str) -> int:
+        """Take in instruments that come with the code, as often as it starts; what another source said stays."""
+        rows = pl.DataFrame(frame)
+        with self._database.write() as connection:
+            there = look_up(connection, INSTRUMENTS, {}).filter(pl.col("source") != source)
+            return self.put_instruments(rows.join(there, on="instrument", how="anti"), source)
+
+    def instrument_facts(self) -> pl.DataFrame:
+        """What ticks are enriched with: instrument, commodity, region, product_tier, location_id, unit.
+
+        An instrument without a region has that of its place. Tiers are told as the taxonomy names them.
+        """
+        with self._database.read() as connection:
+            return enriching(connection)
 
     def instruments(self, market: str | None = None, commodity: str | None = None) -> pl.DataFrame:
         """Instruments, of one market or commodity where named."""
@@ -214,14 +230,22 @@ class Reference:
         with self._database.read() as connection:
             found = look_up(connection, INSTRUMENTS, {"instrument": instrument})
         if not found.height:
+            near = get_close_matches(instrument.upper(), self.instruments()["instrument"].to_list(), n=3)
             raise UnknownPlace(
-                f"no instrument is called {instrument!r}; see instruments(), or add it: put_instruments()"
+                f"no instrument is called {instrument!r}{', did you mean ' + ', '.join(near) + '?' if near else ''}; "
+                "see c254 instruments list, or take it in: c254 instruments import"
             )
         return found.row(0, named=True)
 
     def put_taxonomy(self, paths: Sequence[tuple[str, ...]], source: str) -> int:
         """Add (commodity, region, product tier) paths with their parents; returns how many rows were news."""
         return self._put(TAXONOMY, tiers(paths), ("path", "tier"), source)
+
+    def seed_taxonomy(self, paths: Sequence[tuple[str, ...]], source: str) -> int:
+        """Add the paths that are not there, with their parents; how those are called that are there stays."""
+        with self._database.write() as connection:
+            there = look_up(connection, TAXONOMY, {})
+            return self._put(TAXONOMY, tiers(paths).join(there, on="path", how="anti"), ("path", "tier"), source)
 
     def taxonomy(self, path: str | None = None, tier: str | None = None) -> pl.DataFrame:
         """The tree (path, parent, tier, name), below `path` or of one tier where named."""
@@ -261,7 +285,10 @@ class Reference:
                 raise ReferenceRefused(f"{table.name}: every row needs {name}; rows have: {', '.join(rows.columns)}")
         full = with_defaults(rows, table, source=source, known_from=micros(self._clock()))
         with self._database.write() as connection:
-            return put(connection, table, full)
+            news = put(connection, table, full)
+            if news:
+                note_change(connection, table.name, source, micros(self._clock()), news)
+            return news
 
     def _asked(
         self, kind: str, market: str, source: str, at: datetime | None, learned: datetime | None, complete: bool = False
