@@ -25,7 +25,7 @@ _LOST_PLUS = re.compile(r"^(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:?\d\d)$")
 def clock_of(streams: Mapping[str, Stream], market: str, run: str | None = None) -> str | None:
     """The market's own clock (IANA name): of that run where it has one, else of any of its streams."""
     of_market = [stream for stream in streams.values() if stream.market == market]
-    exact = [stream for stream in of_market if run in (one.market_run for one in stream.every_run)]
+    exact = [stream for stream in of_market if any(one.market_run == run for one in stream.every_run)]
     return next((stream.clock for stream in [*exact, *of_market]), None)
 
 

@@ -8,7 +8,7 @@ confirmed where the version that stood before it has the same values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -127,10 +127,7 @@ class Counting:
         self, source: Source, frame: pl.DataFrame, together: Sequence[str], names: Sequence[str]
     ) -> pl.DataFrame:
         kind, time = source.dataset, source.dataset.partition
-        low, high = (
-            datetime(one.year, one.month, one.day, tzinfo=UTC) if not isinstance(one, datetime) else one
-            for one in (frame[time].min(), frame[time].max())
-        )
+        low, high = frame[time].cast(pl.Datetime("us", "UTC")).sort().gather([0, -1]).to_list()
         columns = ", ".join(dict.fromkeys([*names, *_versions(kind)]))
         mine = ", ".join(f"'{one}'" for one in dict.fromkeys(together))
         where = f"feed = '{source.stream.topic}' AND {within(kind, low, high + _BEYOND)} AND batch_id NOT IN ({mine})"

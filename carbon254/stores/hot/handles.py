@@ -191,7 +191,7 @@ class Handles:
             return
         with self._lock:
             idle, self._idle = self._idle, []
-        for _, client in idle:
+        for client in idle:
             client.close()
         with self.own() as client:
             client.command("SYSTEM JEMALLOC PURGE")

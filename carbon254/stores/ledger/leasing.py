@@ -26,8 +26,12 @@ _STOPPED_MS = 60_000
 def acquire(db: sa.Connection, living: Living, name: str, holder: str, at: datetime, lasts: timedelta) -> Lease | None:
     """The lease with a new token, or None while another holder's has not ended and its process may live."""
     found = _held(db, name)
-    others = found is not None and found.holder != holder and found.expires_at > text_of(at)
-    if others and living.holds(name, found.token):
+    if (
+        found is not None
+        and found.holder != holder
+        and found.expires_at > text_of(at)
+        and living.holds(name, found.token)
+    ):
         return None
     lease = Lease(name, holder, (found.token if found is not None else 0) + 1, at + lasts)
     values = {"holder": holder, "token": lease.token, "expires_at": text_of(lease.expires_at)}

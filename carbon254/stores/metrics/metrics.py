@@ -224,7 +224,7 @@ class MetricStore:
         """Close the connections."""
         self._engine.dispose()
 
-    def _newest(self, feed: str, by: datetime | None) -> sa.Select[tuple[str, int]]:
+    def _newest(self, feed: str, by: datetime | None) -> sa.Select[Any, Any]:
         """(partition, highest build) of a feed's partitions, of those judged by a moment."""
         query = sa.select(self._states.c.partition, sa.func.max(self._states.c.build).label("build"))
         query = query.where(self._states.c.feed == feed).group_by(self._states.c.partition)
