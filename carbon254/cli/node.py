@@ -51,7 +51,8 @@ def up(
     only = [pick("consumer", name, _CONSUMERS) for name in only or ()]
     if detach:
         return _background(workspace)
-    from carbon254.app import SHARES, base_urls, open_node
+    from carbon254.app import SHARES, open_node
+    from carbon254.connections import base_urls
     from carbon254.poller import Poller, reachable
     from carbon254.telemetry import configure_logging
 
