@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -213,5 +214,7 @@ def _beside(path: Path, frame: pl.DataFrame) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # Asked to end, it tidies up as after ctrl-C: what it started must not outlive it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     numbers = [argument for argument in sys.argv[1:] if argument.isdigit()]
     main(int(numbers[0]) if numbers else 3_000_000, "--without-ge" not in sys.argv)

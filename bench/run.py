@@ -8,9 +8,12 @@ One that fails costs no other its result; the exit status is 1 then.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +34,8 @@ FULL = [
     ("units.py",),
     ("gate.py",),
     ("kafka.py",),
+    ("idle.py", "60"),
+    ("idle.py", "60", "demo"),
 ]
 QUICK = [
     ("flow.py", "spp", "300000"),
@@ -44,20 +49,38 @@ QUICK = [
     ("enrich.py",),
     ("units.py",),
     ("gate.py", "2000"),
+    ("idle.py", "15"),
 ]
 
 
 Result = dict[str, object]
+_ENDS_S = 15.0
 
 
 def run(command: Sequence[str]) -> Result:
     """The last line that a benchmark prints, or the end of what it said when it failed."""
-    done = subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], capture_output=True, check=False)
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return {"bench": " ".join(command), "failed": "\n".join(said[-20:]) or f"exit {done.returncode}, no output"}
+    words = [sys.executable, str(HERE / command[0]), *command[1:]]
+    # A session of its own: what it starts in turn ends with it when we are interrupted.
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        out, err = child.communicate()
+    except BaseException:
+        end(child)
+        raise
+    lines = out.splitlines()
+    if child.returncode or not lines:
+        said = err.decode("utf-8", "replace").strip().splitlines()
+        return {"bench": " ".join(command), "failed": "\n".join(said[-20:]) or f"exit {child.returncode}, no output"}
     return json.loads(lines[-1])
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a benchmark and whatever it started: asked first, so that it can tidy up."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_ENDS_S)
 
 
 def show(console: Console, result: Result) -> None:
@@ -83,4 +106,5 @@ def main(quick: bool, out: Path) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(min(1, main("--quick" in sys.argv, HERE / "out")))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.carrying import Source
 from carbon254.engine.dayjudge import DayJudge
@@ -35,11 +36,14 @@ from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Inbox
 from carbon254.ingest.intake import PATTERN, Intake, began
+from carbon254.memory import give_back
+from carbon254.mirror import is_mirror
 from carbon254.model import Stream
+from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import Cache, open_cache
-from carbon254.stores.hot import HotStore, open_hot
+from carbon254.stores.hot import HotStore, Limits, open_hot
 from carbon254.stores.lake import Lake, open_lake, rest_properties
 from carbon254.stores.ledger import Ledger, open_history, open_ledger
 from carbon254.stores.log import Log, open_log
@@ -53,12 +57,12 @@ from carbon254.workspace import Workspace
 if TYPE_CHECKING:
     from carbon254.stores.log.kafka import Cluster
 
-# How long a consumer rests after it carried something. The lake gathers many batches into one commit.
-_PAUSES = {"lake": 5.0, "bars": 0.2}
+# How long bars rest after they were made: a window that stays open is made again once for all that came meanwhile.
+_BARS_REST_S = 2.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
-    "project": ("rows.", "held."),
+    "project": ("rows.", "held.", "counts."),
     "bars": ("rows.",),
     "lake": ("c254.journal",),
     "publish": ("rows.",),
@@ -105,7 +109,7 @@ class Node:
             "raw archive": self.pipeline.inbox.answer,
             "ledger": self.ledger.answer,
             "reference": self.reference.answer,
-            "hot store": lambda: self.hot.query("SELECT 1"),
+            "hot store": lambda: self.hot.fetch("SELECT 1"),
             "lake": lambda: self.lake.offset("interval_prices"),
             "cache": self.cache.filled,
         }
@@ -117,7 +121,21 @@ class Node:
         known = sources()
         streams = {topic: source.stream for topic, source in known.items()}
         codes = {topic: one.code for topic, one in known.items()}
-        return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall)
+        return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall, self.emulated)
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the data are emulated."""
+        return bool(self.settings.emulator_url) or self.workspace.emulated() is True
+
+    def names(self) -> Vocabulary:
+        """What there is to ask for here."""
+        return Vocabulary(streams(), self.hot.fetch, self.reference)
+
+    def catch_up(self) -> None:
+        """Carry what is pending, before something is asked; in a mirror of a workspace nothing is carried."""
+        if not is_mirror(self.workspace.root):
+            self.runner.drain()
 
     def close(self) -> None:
         """Stop the consumers, close the stores, give the workspace up."""
@@ -203,6 +221,12 @@ def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake 
     return Intake(pushed, inbox, log, clock.now)
 
 
+def _hand_back(hot: HotStore) -> None:
+    """Memory that nothing needs any more, back to the system."""
+    hot.give_back()
+    give_back()
+
+
 def lake_of(settings: Settings, workspace: Workspace) -> Lake:
     """The lake that the settings name: a folder of the workspace, or a REST catalog."""
     if not settings.lake_url:
@@ -210,6 +234,15 @@ def lake_of(settings: Settings, workspace: Workspace) -> Lake:
     secrets = settings.lake_credential.get_secret_value(), settings.lake_token.get_secret_value()
     properties = rest_properties(settings.lake_warehouse, settings.s3_endpoint, *secrets, settings.lake_ca)
     return open_lake(settings.lake_url, properties)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one statement of a reader may use."""
+    return Limits(
+        seconds=settings.query_seconds,
+        memory_bytes=(settings.query_memory_mb << 20) // settings.query_slots,
+        answer_bytes=settings.answer_mb << 20,
+    )
 
 
 def open_node(
@@ -226,7 +259,7 @@ def open_node(
     clock = clock or (ServerClock() if settings.emulator_url else SystemClock())
     workspace = Workspace(settings.workspace)
     workspace.claim()
-    with ExitStack() as opened:
+    with told_of(workspace.root), ExitStack() as opened:
         opened.callback(workspace.release)
         node = _rooms(settings, secrets, clock, workspace, shares, opened)
         opened.pop_all()
@@ -249,7 +282,7 @@ def _rooms(
     opened.callback(ledger.close)
     reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
     opened.callback(reference.close)
-    hot = open_hot(settings.hot_at(workspace.path("hot")), ttl_days=settings.ttl_days)
+    hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
     opened.callback(hot.close)
     hot.ensure()
     lake = lake_of(settings, workspace)
@@ -262,7 +295,13 @@ def _rooms(
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
-    days = DayJudge(hot, ledger, quality, known, clock)
+    verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
+    opened.callback(verdicts.close)
+
+    def carried(topic: str) -> bool:
+        return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
+
+    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
     inbox = Inbox(raw, log, metrics)
     pipeline = Pipeline(
         log=log,
@@ -271,8 +310,8 @@ def _rooms(
         normaliser=normaliser,
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
-        lakekeeper=Lakekeeper(log, lake, known),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days)),
+        lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
+        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=Housekeeper(
@@ -284,6 +323,7 @@ def _rooms(
             timedelta(days=settings.log_retention_days),
             int(settings.disk_budget_gb * 1e9),
             open_history(hot) if settings.ledger_history else None,
+            lambda: _hand_back(hot),
         ),
         days=days,
         releaser=Releaser(log, hot, ledger, normaliser, days),
@@ -295,6 +335,8 @@ def _rooms(
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    runner = Runner(log, pipeline.steps(), metrics, _PAUSES, settings.trace_enabled, _BESIDE)
+    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _BARS_REST_S}
+    at_rest = {"audit": days.settle}
+    runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

@@ -4,12 +4,18 @@ Carbon254Error
 ├── TransientError            the same call may go through later
 │   ├── Throttled             the provider asked us to wait (carries `retry_after_s`)
 │   ├── NotPublished          the provider has not published this span yet
+│   ├── ShortAnswer           an answer that does not hold what it announces
 │   └── CircuitOpen           the host failed too often; we are leaving it alone
 └── PermanentError            trying again changes nothing
     ├── PayloadRefused        bytes that are not what the feed publishes
     │   └── NothingYet        a sound answer without rows: nothing is published for the span yet
     ├── FetchFailed           the provider refused the request
-    ├── UnknownFeed           no card has this topic
+    ├── UnknownName           nothing is called like this; the message has the nearest names
+    │   ├── UnknownFeed       no card has this topic
+    │   └── UnknownPlace      no place of the market ever had this name
+    ├── WrongSpan             a span whose end is not after its start
+    ├── SeveralRuns           several market runs answer, and none was named; the message lists them
+    ├── EmulatedData          real and emulated data would come together in one workspace
     ├── UnitError             quantities that do not convert or add as asked; the message says what to write
     │   ├── UnknownUnit       no such unit; the nearest known one is named
     │   ├── AmbiguousUnit     a spelling that two people read in two ways
@@ -20,12 +26,15 @@ Carbon254Error
     ├── CorruptRecord         stored bytes that do not match their checksum
     ├── CorruptPayload        an archived payload that does not match its name
     ├── WorkspaceError        wrong format version, already open, disk budget used up
+    │   ├── NoWorkspace       nothing, or something else, is where a workspace was looked for
+    │   └── DiskTrouble       what the disk refused: DiskFull, DiskRefused (may not be written or read), DiskFailing
     ├── SettingsError         a setting that cannot work, with the line to write
     ├── ReferenceRefused      a reference database or a list of places that cannot be taken as it is
-    ├── UnknownPlace          no place of the market ever had this name
     ├── AmbiguousPlace        a name that several places have
     └── QueryRefused          SQL that is not one read-only statement, or one that failed
-        └── UnknownRung       no settlement rung of the market is called like this
+        └── UnknownRung       no settlement rung of the market is called like this; an UnknownName too
+
+`RunsMixed` is a warning: rows of several market runs came together because none was named.
 """
 
 from __future__ import annotations
@@ -51,6 +60,10 @@ class NotPublished(TransientError):
     """The provider has not published this span yet."""
 
 
+class ShortAnswer(TransientError):
+    """An answer that does not hold what it announces: a page is short, or a file was cut."""
+
+
 class CircuitOpen(TransientError):
     """The host failed too often in a row; calls are withheld until it has had time to heal."""
 
@@ -71,8 +84,28 @@ class FetchFailed(PermanentError):
     """The provider refused the request."""
 
 
-class UnknownFeed(PermanentError):
+class UnknownName(PermanentError):
+    """Nothing is called like this; the message has the nearest names."""
+
+
+class UnknownFeed(UnknownName):
     """No card declares this topic."""
+
+
+class WrongSpan(PermanentError):
+    """A span whose end is not after its start; spans are [start, end)."""
+
+
+class SeveralRuns(PermanentError):
+    """Several market runs answer, and none was named; the message lists them."""
+
+
+class RunsMixed(FutureWarning):
+    """Rows of several market runs came together because none was named; with C254_STRICT=1 this is SeveralRuns."""
+
+
+class EmulatedData(PermanentError):
+    """Real and emulated data would come together in one workspace; the message says where each belongs."""
 
 
 class UnitError(PermanentError):
@@ -115,6 +148,26 @@ class WorkspaceError(PermanentError):
     """The workspace cannot be opened or written as asked."""
 
 
+class NoWorkspace(WorkspaceError):
+    """Nothing, or something else, is where a workspace was looked for."""
+
+
+class DiskTrouble(WorkspaceError):
+    """The disk refused; the message names the folder and what to do."""
+
+
+class DiskFull(DiskTrouble):
+    """No space is left, or the user's share of it is used up."""
+
+
+class DiskRefused(DiskTrouble):
+    """The folder may not be written, or not be read, by this user here."""
+
+
+class DiskFailing(DiskTrouble):
+    """The disk cannot read or write what it should."""
+
+
 class SettingsError(PermanentError):
     """A setting that cannot work; the message names the line to write."""
 
@@ -123,7 +176,7 @@ class ReferenceRefused(PermanentError):
     """A reference database or a list of places that cannot be taken as it is; the message says what to do."""
 
 
-class UnknownPlace(PermanentError):
+class UnknownPlace(UnknownName):
     """No place of the market ever had this name; the message has the nearest ones."""
 
 
@@ -135,5 +188,5 @@ class QueryRefused(PermanentError):
     """SQL that is not one read-only statement, or that the engine refused."""
 
 
-class UnknownRung(QueryRefused):
+class UnknownRung(QueryRefused, UnknownName):
     """No settlement rung is called like this; the message lists the market's own."""

@@ -36,9 +36,10 @@ from carbon254.engine.repair import Repair
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.errors import Carbon254Error, NotPublished
-from carbon254.feeds import Feed, Payload, Request, feed, feeds
+from carbon254.feeds import Feed, Request, feed, feeds
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import Fetcher
+from carbon254.feeds.paging import walk
 from carbon254.ingest import Arrived, Inbox
 from carbon254.ingest.intake import Intake
 from carbon254.proof import Proof
@@ -48,12 +49,16 @@ from carbon254.stores.log import Letter, Log, Record, records_of
 
 @dataclass(frozen=True)
 class Fetched:
-    """What one request came to: `state` is new, repeated, unpublished or failed."""
+    """What one request came to: `state` is new, repeated, unpublished or failed.
+
+    `offset` is the payload's record in the raw log, None where nothing was taken in.
+    """
 
     request: Request
     state: str
     size: int = 0
     error: str = ""
+    offset: int | None = None
 
 
 @dataclass
@@ -178,30 +183,34 @@ def trouble_of(fetched: Fetched) -> str:
 def fetch(
     fetcher: Fetcher, inbox: Inbox, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()
 ) -> Iterator[Fetched]:
-    """Ask the provider for [start, end) in UTC, page by page, and put every answer in the inbox."""
+    """Ask the provider for [start, end) in UTC, and put every whole answer in the inbox."""
     source = feed(topic)
-    for first in source.requests(start, end, locations):
-        request: Request | None = first
-        while request is not None:
-            done, request = _ask(fetcher, inbox, source, request)
-            yield done
+    for request in source.requests(start, end, locations):
+        yield _ask(fetcher, inbox, source, request)
 
 
-def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> tuple[Fetched, Request | None]:
+def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> Fetched:
+    provider = source.stream.provider
     try:
-        answer = fetcher.get(source.stream.provider, request)
+        walked = walk(lambda one: fetcher.get(provider, one), source, request, fetcher.pause)
     except NotPublished as error:
-        return Fetched(request, "unpublished", error=str(error)), None
+        return Fetched(request, "unpublished", error=str(error))
     except Carbon254Error as error:
-        return Fetched(request, "failed", error=str(error)), None
+        return Fetched(request, "failed", error=str(error))
+    answer = walked.answer
     if answer.not_modified:
-        return Fetched(request, "repeated"), None
-    name = request.name or request.path.rsplit("/", 1)[-1]
-    arrived = Arrived(source.topic, answer.data, name, answer.received_at, request.subject, answer.url)
-    _, new = inbox.accept(arrived)
-    # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again.
-    fetcher.remember(answer)
-    return Fetched(request, "new" if new else "repeated", len(answer.data)), source.next_page(request, answer.data)
+        return Fetched(request, "repeated")
+    arrived = Arrived(source.topic, answer.data, walked.name, answer.received_at, request.subject, answer.url)
+    empty = source.unpublished(walked.name, answer.data)
+    taken = inbox.take(arrived)
+    if empty:
+        # Never asked for conditionally: "not modified" would hide that there is still nothing.
+        return Fetched(request, "unpublished", len(answer.data), empty, taken.offset)
+    # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again. The first of
+    # several pages may be as it was while another is not.
+    if walked.pages == 1:
+        fetcher.remember(answer)
+    return Fetched(request, "new" if taken.new else "repeated", len(answer.data), offset=taken.offset)
 
 
 def sources() -> Mapping[str, Source]:
@@ -211,8 +220,10 @@ def sources() -> Mapping[str, Source]:
 
 def _source(found: Feed) -> Source:
     def parse(name: str, data: bytes) -> Iterator[Rows]:
-        return found.parse(Payload(data, name, found.stream))
+        return found.read(name, data)
 
     rules = read_rules(found.quality(), found.stream, f"{found.package.replace('.', '/')}/quality.yaml")
     code = code_version(found.package)
-    return Source(found.stream, found.package, found.places(), parse, carbon254.__version__, code, rules)
+    return Source(
+        found.stream, found.package, found.places(), parse, carbon254.__version__, code, rules, found.instruments()
+    )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from carbon254.clock import Clock
+from carbon254.disk import disk_trouble
 from carbon254.errors import Carbon254Error
 from carbon254.feeds import feeds
 from carbon254.model import Stream
@@ -67,7 +68,13 @@ class Poller:
             self.poll(topic)
         except Exception as error:
             # A full disk or a store that is away ends one round, and never the thread: who would ask the next?
-            structlog.get_logger().exception("a round of asking failed; it is done again", feed=topic, error=str(error))
+            trouble = disk_trouble(error, "the workspace")
+            structlog.get_logger().error(
+                "a round of asking failed; it is done again",
+                feed=topic,
+                error=str(trouble or error),
+                exc_info=None if trouble else error,
+            )
         self._due[topic] = self._clock.monotonic() + cadence(feeds()[topic].stream).total_seconds()
         return 0.0
 

@@ -21,9 +21,9 @@ def _also(name: str, other: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """Every option of a node, each with its default."""
+    """Every option of a node, each with its default. A variable set to nothing is one that is not set."""
 
-    model_config = SettingsConfigDict(env_prefix="C254_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="C254_", extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     workspace: Path = Field(Path("workspace"), description="Folder that holds everything the node keeps")
     env: str = Field("local", validation_alias=_also("env", "DATA_PROC_ENV"), description="Name of the deployment")
@@ -34,6 +34,10 @@ class Settings(BaseSettings):
         False,
         validation_alias=_also("trace_enabled", "DATA_PROC_TRACE_ENABLED"),
         description="Log how long each consumer's step took",
+    )
+    strict: bool = Field(
+        False,
+        description="Refuse answers that mix market runs; without it they are warned of until a later release",
     )
     host: str = Field("127.0.0.1", description="Address the node listens on; only loopback needs no key")
     port: int = Field(8254, description="Port the node listens on; 0 takes a free one")
@@ -72,6 +76,12 @@ class Settings(BaseSettings):
         "",
         description="Storage class that S3 moves the lake's files to once they are 90 days old, by a rule of the "
         "bucket that c254 bootstrap writes; empty writes none",
+    )
+    lake_commit_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds that rows gather between two commits to the lake while much comes; fifteen times as long "
+        "while little does",
     )
     lake_upkeep_hours: float = Field(
         24.0, ge=0, description="Hours from one merging of the lake's small files to the next; 0 leaves it to c254 lake"
@@ -121,6 +131,15 @@ class Settings(BaseSettings):
     base_urls: dict[str, str] = Field(default_factory=dict, description="Provider id → base URL, instead of its own")
     ttl_days: int = Field(0, description="Days after arrival that the hot store keeps rows; 0 keeps them for ever")
     log_retention_days: int = Field(7, description="Days that carried rows stay in the log; raw records stay for ever")
+    query_slots: int = Field(4, ge=1, description="Statements that run at a time; others wait, and then get 429")
+    query_waiting: int = Field(16, ge=0, description="Statements that may wait for their turn")
+    query_seconds: float = Field(10.0, gt=0, description="Seconds after which a statement is stopped, waiting included")
+    query_memory_mb: int = Field(
+        2048, ge=256, description="Memory (MB) of all running statements together; each has its even share"
+    )
+    streams: int = Field(64, ge=1, description="Live streams that may be open at a time")
+    streams_each: int = Field(16, ge=1, description="Live streams that one address may have open at a time")
+    answer_mb: int = Field(256, ge=1, description="Size (MB) beyond which an answer is refused")
     disk_budget_gb: float = Field(0.0, description="Refuse new payloads beyond this size of the workspace; 0 for none")
 
     @field_validator("host")

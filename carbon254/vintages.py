@@ -7,6 +7,8 @@ by what a row counts as known: `published` (its `known_at`), `strict` (the same 
 
 from __future__ import annotations
 
+import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -16,11 +18,21 @@ import polars as pl
 import pyarrow as pa
 
 from carbon254.api import vintages as ask
-from carbon254.api.bars_known import BarsAsked, bars_as_known
+from carbon254.api.bars_known import bars_as_known, series_of
+from carbon254.api.cells import told_apart
+from carbon254.api.held import bars_held
 from carbon254.api.known import Known, known
-from carbon254.calendars.zones import zone as zone_named
+from carbon254.api.queries import BarsAsked
+from carbon254.api.runs import several, told_or_refused
+from carbon254.calendars import align, moment_of
+from carbon254.calendars.moments import one_day
+from carbon254.calendars.zones import zone_name
+from carbon254.errors import RunsMixed
 from carbon254.model import Stream
+from carbon254.names import Asked, in_order
+from carbon254.nearest import pick
 from carbon254.proof.receipt import Receipt
+from carbon254.stages import WIDTHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +41,7 @@ Moment = str | date | datetime
 
 
 class Result:
-    """An answer; `receipt` if one was asked for; `note` says why it is empty or what was left out.
+    """An answer; `receipt` if one was asked for; `note` says why it is empty, what it mixes or what was left out.
 
     Zero-copy to anything that reads the Arrow stream interface.
     """
@@ -43,15 +55,15 @@ class Result:
 
     def to_polars(self) -> pl.DataFrame:
         """As a Polars frame; times are UTC."""
-        return pl.DataFrame(self._table)
+        return pl.DataFrame(told_apart(self._table))
 
     def to_pandas(self) -> pd.DataFrame:
         """As a pandas frame; needs the `pandas` extra."""
         return self._table.to_pandas()
 
     def in_time_zone(self, zone: str) -> Result:
-        """The same instants told in `zone`."""
-        frame = self.to_polars()
+        """The same instants told in `zone`. Raises BadLabel for a name that is none."""
+        zone, frame = zone_name(zone), self.to_polars()
         timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
         told = frame.with_columns(pl.col(name).dt.convert_time_zone(zone) for name in timed)
         return Result(told.to_arrow(), self.receipt, self.note)
@@ -67,7 +79,10 @@ class Result:
 
 
 class Vintages(ABC):
-    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it."""
+    """The questions a reader answers. Dates and naive times are read in `tz` (UTC unless given), answers told in it.
+
+    A naive time that the zone's clock skips or shows twice raises BadLabel: write it with its offset.
+    """
 
     @abstractmethod
     def sql(self, statement: str, *, receipt: bool = False) -> Result:
@@ -76,6 +91,14 @@ class Vintages(ABC):
     @abstractmethod
     def streams(self) -> Mapping[str, Stream]:
         """The feeds' cards, by topic."""
+
+    @abstractmethod
+    def settle(self, names: Asked) -> Asked:
+        """The names of a question as they are kept. Raises UnknownName with the nearest ones."""
+
+    @abstractmethod
+    def strict(self) -> bool:
+        """Whether an answer that mixes market runs is refused (C254_STRICT=1) and not only warned of."""
 
     def prices(
         self,
@@ -94,10 +117,11 @@ class Vintages(ABC):
     ) -> Result:
         """Interval prices of [start, end) in USD/MWh: current, as known at `as_of`, or at a rung such as S14.
 
-        Locations are the provider's names or ids. Raises UnknownRung listing the market's rungs.
+        Locations are the provider's names or ids, former ones too. Name the run where several answer: RunsMixed warns,
+        and with C254_STRICT=1 SeveralRuns is raised. Raises UnknownName (UnknownRung for rungs) with the nearest names.
         """
         span = self._span(market, start, end, locations, run, tz)
-        question = ask.of_prices(span, _known(as_of, strict, basis, rung, market, tz), _now())
+        question = ask.of_prices(span, _known(as_of, strict, basis, rung, span.market, tz), _now())
         return self._answer(question, tz, receipt)
 
     lmp = prices
@@ -129,13 +153,24 @@ class Vintages(ABC):
         instrument: str | None = None,
         *,
         tenant: str | None = None,
+        source: str | None = None,
         as_of: str | datetime | None = None,
+        aligned: bool = False,
         tz: str | None = None,
     ) -> Result:
-        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`."""
-        zone = tz or "UTC"
-        asked = _known(as_of, tz=tz)
-        return self._answer(ask.of_ticks(instant(start, zone), instant(end, zone), instrument, tenant, asked), tz)
+        """Pushed trades and quotes of [start, end), newest first; those received until `as_of`.
+
+        With `aligned` each has `aligned_time`, `skew` and `skew_status` beside its own event time: how far the clock of
+        its source stands off, reckoned from the ticks of the answer (see `calendars.align`).
+        """
+        since, until = _between(start, end, tz)
+        names = self.settle(Asked(instrument=instrument, tenant=tenant, source=source))
+        known = _known(as_of, tz=tz)
+        found = self._answer(ask.of_ticks(since, until, names.instrument, names.tenant, known, names.source))
+        if aligned:
+            told = align(found.to_polars(), source=("tenant", "source"))
+            found = Result(told.to_arrow(), found.receipt, found.note)
+        return found.in_time_zone(tz) if tz else found
 
     def benchmarks(
         self,
@@ -148,8 +183,9 @@ class Vintages(ABC):
         basis: str = "",
     ) -> Result:
         """`energy_prices`: one benchmark a commodity and date of [start, end), current or as known at `as_of`."""
-        question = ask.of_benchmarks(_day(start), _day(end), commodity, _known(as_of, strict, basis))
-        return self._answer(question)
+        first, last = in_order(one_day(start), one_day(end))
+        named = self.settle(Asked(commodity=commodity)).commodity
+        return self._answer(ask.of_benchmarks(first, last, named, _known(as_of, strict, basis)))
 
     def forecasts(
         self,
@@ -168,10 +204,9 @@ class Vintages(ABC):
 
         As known at `as_of`, or, with `at_gate="MISO"`, when that market's day-ahead gate closed for each period's day.
         """
-        zone = tz or "UTC"
-        asked = _known(as_of, strict, basis, tz=tz)
-        question = ask.of_forecasts(instant(start, zone), instant(end, zone), location, asked, at_gate, every)
-        return self._answer(question, tz)
+        since, until = _between(start, end, tz)
+        named, asked = self.settle(Asked(area=location)).area, _known(as_of, strict, basis, tz=tz)
+        return self._answer(ask.of_forecasts(since, until, named, asked, at_gate, every), tz)
 
     def bars(
         self,
@@ -182,19 +217,30 @@ class Vintages(ABC):
         *,
         market: str | None = None,
         run: str | None = None,
+        tenant: str | None = None,
+        source: str | None = None,
         as_of: str | datetime | None = None,
         rung: str = "",
         strict: bool = False,
         basis: str = "",
         tz: str | None = None,
     ) -> Result:
-        """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day."""
-        zone = tz or "UTC"
-        asked = BarsAsked(location, width, instant(start, zone), instant(end, zone), market, run)
-        when = _known(as_of, strict, basis, rung, market or "", tz)
-        frame = bars_as_known(lambda sql: self.sql(sql).to_arrow(), self.streams(), asked, when)
-        found = Result(frame.to_arrow())
-        return found.in_time_zone(zone) if tz else found
+        """Bars of a place or instrument, computed from its prices as known then; a 1d bar is a market day.
+
+        An instrument that two tenants or sources push has a bar of each, told by the columns `tenant` and `source`,
+        which also narrow the answer; of interval prices they are `public` and the market. Name the market and run where
+        bars of several answer, as for `prices`.
+        """
+        since, until = _between(start, end, tz)
+        wide = pick("width of bars", width, WIDTHS)
+        names = self.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
+        asked = BarsAsked(names.series, wide, since, until, names.market, names.run, names.tenant, names.source)
+        when = _known(as_of, strict, basis, rung, names.market or "", tz)
+        frame = bars_as_known(self._fetch, self.streams(), asked, when)
+        mixed = self._mixed(several(series_of(frame)))
+        held = "" if frame.height else bars_held(self._fetch, names.series, wide)
+        found = Result(frame.to_arrow(), note="; ".join(filter(None, [mixed, held])))
+        return found.in_time_zone(tz) if tz else found
 
     def ladder(self, market: str) -> dict[str, Any]:
         """The market's rungs with meaning and basis, and its gate. When a price stops changing is unknown."""
@@ -203,23 +249,47 @@ class Vintages(ABC):
     def _span(
         self, market: str, start: Moment, end: Moment, locations: str | Sequence[str], run: str | None, tz: str | None
     ) -> ask.Span:
-        zone = tz or "UTC"
-        wanted = [locations] if isinstance(locations, str) else list(locations)
-        return ask.Span(market, instant(start, zone), instant(end, zone), wanted, run)
+        wanted = (locations,) if isinstance(locations, str) else tuple(locations)
+        names = self.settle(Asked(market, run, wanted))
+        return ask.Span(names.market or market, *_between(start, end, tz), names.locations, names.run)
 
     def _answer(self, question: ask.Question, tz: str | None = None, receipt: bool = False) -> Result:
+        mixed = self._mixed(question.several(self._fetch))
         found = self.sql(question.statement, receipt=receipt)
-        found.note = question.note(lambda sql: self.sql(sql).to_arrow(), len(found))
+        found.note = "; ".join(filter(None, [mixed, question.note(self._fetch, len(found))]))
         return found.in_time_zone(tz) if tz else found
+
+    def _mixed(self, text: str) -> str:
+        """Warn of what an answer mixes. Raises SeveralRuns where that is refused."""
+        told = told_or_refused(text, self.strict())
+        if told:
+            warnings.warn(told, RunsMixed, stacklevel=_asking_line())
+        return told
+
+    def _fetch(self, sql: str) -> pa.Table:
+        return self.sql(sql).to_arrow()
 
 
 def instant(value: Moment, zone: str = "UTC") -> datetime:
-    """An instant from a datetime, a date (its midnight) or ISO text; naive values are told in `zone`; `now` is now."""
-    if isinstance(value, str):
-        value = _now() if value == "now" else datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    return (value.replace(tzinfo=zone_named(zone)) if value.tzinfo is None else value).astimezone(UTC)
+    """An instant from a datetime, a date (its start) or ISO text; naive values are told in `zone`; `now` is now.
+
+    Raises BadLabel for what names no instant, also for a time that the zone's clock skips or shows twice.
+    """
+    return moment_of(value, zone_name(zone), _now())
+
+
+def _between(start: Moment, end: Moment, tz: str | None) -> tuple[datetime, datetime]:
+    """[start, end) in UTC. Raises WrongSpan where the end is not after the start."""
+    zone = tz or "UTC"
+    return in_order(instant(start, zone), instant(end, zone))
+
+
+def _asking_line() -> int:
+    """How many calls up the first line outside this package is, as `warnings.warn` counts from its caller."""
+    frame, up = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("carbon254."):
+        frame, up = frame.f_back, up + 1
+    return up
 
 
 def _known(
@@ -232,10 +302,6 @@ def _known(
 ) -> Known:
     moment = instant(as_of, tz or "UTC") if as_of is not None else None
     return known(moment, strict=strict, basis=basis, rung=rung, market=market)
-
-
-def _day(value: date | str) -> date:
-    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _now() -> datetime:

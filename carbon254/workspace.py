@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything one node keeps, and who owns it now.
 
-    workspace.json   format version
+    workspace.json   format version, and whether the data are emulated
     node.json        the running node, while there is one
     raw/ log.db ledger.db reference.db hot/ lake/ budget.db
 
@@ -12,14 +12,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from carbon254.errors import WorkspaceError
+from carbon254.disk import folder_trouble, told_of
+from carbon254.errors import NoWorkspace, WorkspaceError
 from carbon254.lasting import make_folder, sync_folder
+from carbon254.walking import files_below
 
 FORMAT = 1
+DEFAULT, DEMO = Path("workspace"), Path("demo-workspace")
+# What others may not do with what we make: anything.
+_OTHERS = 0o077
 
 
 @dataclass(frozen=True)
@@ -45,22 +51,58 @@ class Workspace:
         """Make the folder, or check that it has the format this code writes. Raises WorkspaceError."""
         marker = self.path("workspace.json")
         if marker.exists():
-            found = json.loads(marker.read_text("utf-8")).get("format")
+            found = _format(marker)
             if found != FORMAT:
                 raise WorkspaceError(
                     f"{self.root} has format {found}; this version reads format {FORMAT}. "
                     "Open it with the version that wrote it, or take another folder"
                 )
             return
+        if trouble := folder_trouble(self.root):
+            raise trouble
         left = {marker.with_suffix(".tmp").name}
         if self.root.exists() and any(path.name not in left for path in self.root.iterdir()):
             raise WorkspaceError(f"{self.root} is not empty and not a workspace; name an empty or new folder")
         make_folder(self.root)
+        self._keep_to_owner()
         _write(marker, json.dumps({"format": FORMAT}) + "\n")
 
+    def existing(self) -> Workspace:
+        """This workspace, if it is one. Raises NoWorkspace, and DiskRefused where it may not be looked into."""
+        with told_of(self.root):
+            there = self.path("workspace.json").exists()
+        if not there:
+            if trouble := folder_trouble(self.root):
+                raise trouble
+            demo = f"; the demo's is {DEMO}" if (DEMO / "workspace.json").exists() else ""
+            raise NoWorkspace(
+                f"there is no workspace at {self.root}{demo}; bring data in with c254 feeds run, or emulated data with "
+                "c254 demo"
+            )
+        return self
+
+    def emulated(self) -> bool | None:
+        """Whether the data are emulated; None where that was never marked."""
+        try:
+            found = json.loads(self.path("workspace.json").read_text("utf-8")).get("emulated")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return found if isinstance(found, bool) else None
+
+    def mark(self, emulated: bool) -> None:
+        """Keep whether the data are emulated."""
+        if self.emulated() != emulated:
+            _write(self.path("workspace.json"), json.dumps({"format": FORMAT, "emulated": emulated}) + "\n")
+
     def claim(self) -> None:
-        """Own the workspace. Raises WorkspaceError naming the owner where another process has it."""
+        """Own the workspace. Raises WorkspaceError naming the owner where another process has it, DiskTrouble where
+        the disk lets nobody write."""
+        with told_of(self.root):
+            self._claim()
+
+    def _claim(self) -> None:
         self.create()
+        self._keep_to_owner()
         lock = self.path("lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +113,13 @@ class Workspace:
             raise WorkspaceError(f"{self.root} is in use {where}; stop it first: c254 stop") from None
         self._lock = lock
         self.path("node.json").unlink(missing_ok=True)
+
+    def _keep_to_owner(self) -> None:
+        """The folder is its owner's alone, and so is every file that this process makes from now on."""
+        os.umask(_OTHERS)
+        # A folder of somebody else's, or on a read-only disk, stays as it is.
+        with suppress(OSError):
+            self.root.chmod(0o700)
 
     def announce(self, url: str) -> None:
         """Write where the node can be reached."""
@@ -88,17 +137,22 @@ class Workspace:
 
     def running(self) -> Running | None:
         """The node that owns the workspace, if one does and has said where it is."""
-        note = self.path("node.json")
-        if not note.exists() or not self._owned():
+        if not self._owned():
             return None
-        facts = json.loads(note.read_text("utf-8"))
-        return Running(facts["pid"], facts["url"])
+        try:
+            facts = json.loads(self.path("node.json").read_text("utf-8"))
+            return Running(facts["pid"], facts["url"])
+        except (ValueError, KeyError, TypeError, OSError):
+            # Torn, not said yet, or given up at this moment: where the node is will be said again.
+            return None
 
     def _owned(self) -> bool:
-        path = self.path("lock")
-        if not path.exists():
+        try:
+            # For reading: who may only read the workspace may ask, too.
+            probe = self.path("lock").open()
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        with path.open("a+") as probe:
+        with probe:
             try:
                 fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -108,7 +162,26 @@ class Workspace:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+        return sum(facts.st_size for _, facts in files_below(self.root))
+
+
+def stored_default() -> Path:
+    """The workspace that is read where none is named: `workspace`, or the demo's where only that is there."""
+    if not (DEFAULT / "workspace.json").exists() and (DEMO / "workspace.json").exists():
+        return DEMO
+    return DEFAULT
+
+
+def _format(marker: Path) -> object:
+    """The format that the marker names. Raises WorkspaceError where it is torn, or no marker at all."""
+    try:
+        found = json.loads(marker.read_text("utf-8"))["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise WorkspaceError(
+            f"{marker} cannot be read ({type(error).__name__}): restore it from a backup, or write "
+            f'{{"format": {FORMAT}}} into it if the rest of the folder is whole'
+        ) from None
+    return found
 
 
 def _write(target: Path, text: str) -> None:

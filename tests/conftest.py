@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from guardian import guard
 
+guard()
 pytest_plugins = ["servers.plugin"]
 
 RECORDED = Path(__file__).parents[1].parent / "shared" / "recorded"

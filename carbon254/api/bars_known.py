@@ -6,50 +6,43 @@ Stored bars are of the current prices only; keeping every version of every bar w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import polars as pl
 
-from carbon254.errors import QueryRefused
-from carbon254.model import Stream
+from carbon254.model import Stream, by_run
+from carbon254.model.ticks import ORDERED_BY
+from carbon254.nearest import pick
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
+from carbon254.stages.aggregate import OWNER
 
 from .known import Fetch, Known
-from .queries import literal
+from .queries import BAR_COLUMNS, BAR_ORDER, BarsAsked, among, literal
 
-_COLUMNS = (
-    "market", "market_run", "location", "location_id", "width", "bar_start", "bar_end",
-    "open", "high", "low", "close", "mean", "volume", "count", "expected", "flags",
-)  # fmt: skip
 _LONGEST = timedelta(hours=25)
 _TICK = "tick"
 _Narrowest = Callable[[pl.DataFrame, str, timedelta, str], pl.DataFrame]
 
 
-@dataclass(frozen=True, slots=True)
-class BarsAsked:
-    """Bars of a place or instrument that start in [start, end)."""
-
-    location: str
-    width: str
-    start: datetime
-    end: datetime
-    market: str | None = None
-    run: str | None = None
+def series_of(bars: pl.DataFrame) -> list[tuple[str, str]]:
+    """The (market, run) that bars are of."""
+    return bars.select(pl.col("market", "market_run").cast(pl.String)).unique().rows()
 
 
 def bars_as_known(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, known: Known) -> pl.DataFrame:
-    """The bars as known then, in the columns of the stored ones. Raises QueryRefused for a width that is not made."""
-    if asked.width not in WIDTHS:
-        raise QueryRefused(f"no bars are {asked.width!r} wide; write {', '.join(WIDTHS)}")
+    """The bars as known then, in the columns of the stored ones. Raises UnknownName for a width that is not made."""
+    asked = replace(asked, width=pick("width of bars", asked.width, WIDTHS))
     made = [*_of_prices(fetch, streams, asked, known), *_of_ticks(fetch, asked, known)]
     if not made:
-        return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.Null))
-    found = pl.concat(made, how="vertical_relaxed")
-    inside = (pl.col("bar_start") >= asked.start) & (pl.col("bar_start") < asked.end)
-    return found.filter(inside).select(_COLUMNS).sort("market", "market_run", "bar_start")
+        return pl.DataFrame(schema=dict.fromkeys(BAR_COLUMNS, pl.Null))
+    # A width that is a run's own and one that is rolled up have their columns in other orders.
+    found = pl.concat([one.select(BAR_COLUMNS) for one in made], how="vertical_relaxed")
+    wanted = [(pl.col("bar_start") >= asked.start) & (pl.col("bar_start") < asked.end)]
+    wanted += [pl.col("tenant") == asked.tenant] if asked.tenant else []
+    wanted += [pl.col("source") == asked.source] if asked.source else []
+    return found.filter(*wanted).sort(BAR_ORDER)
 
 
 def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, known: Known) -> list[pl.DataFrame]:
@@ -58,7 +51,7 @@ def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, kn
     spanned = [f"interval_start >= {literal(asked.start)}", f"interval_start < {literal(asked.end + _LONGEST)}"]
     spanned += [f"market = {literal(asked.market)}"] if asked.market else []
     spanned += [f"market_run = {literal(asked.run)}"] if asked.run else []
-    named = f"(location = {literal(asked.location)} OR location_id = {literal(asked.location)})"
+    named = f"({among('location', asked.locations)} OR {among('location_id', asked.locations)})"
     where = " AND ".join(spanned)
     view = "current_prices" if known.now else known.view("interval_prices")
     rows = pl.DataFrame(
@@ -68,9 +61,9 @@ def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, kn
             f"(SELECT market, location_id FROM interval_prices_arrivals WHERE {where} AND {named})"
         )
     )
-    made = []
+    made, runs = [], by_run(streams.values())
     for (market, run), part in rows.partition_by("market", "market_run", as_dict=True).items():
-        stream = next((s for s in streams.values() if (s.market, s.market_run) == (market, run)), None)
+        stream = runs.get((str(market), str(run)))
         if stream:
             made += _widened(bars_of_prices, part, stream.resolution, stream.clock, asked.width)
     return made
@@ -79,11 +72,12 @@ def _of_prices(fetch: Fetch, streams: Mapping[str, Stream], asked: BarsAsked, kn
 def _of_ticks(fetch: Fetch, asked: BarsAsked, known: Known) -> list[pl.DataFrame]:
     if known.rung or asked.run not in (None, _TICK):
         return []
-    where = [f"instrument = {literal(asked.location)}", f"event_time >= {literal(asked.start)}"]
+    where = [among("instrument", asked.locations), f"event_time >= {literal(asked.start)}"]
     where += [f"event_time < {literal(asked.end + _LONGEST)}"]
-    where += [f"market = {literal(asked.market)}"] if asked.market else []
+    asked_of = {"market": asked.market, "tenant": asked.tenant, "source": asked.source}
+    where += [f"{name} = {literal(value)}" for name, value in asked_of.items() if value]
     view = "market_ticks" if known.now else known.view("market_ticks")
-    columns = "market, instrument, event_time, price, quantity, flags"
+    columns = ", ".join((*OWNER, "market", "instrument", "price", "quantity", "flags", *ORDERED_BY))
     rows = pl.DataFrame(fetch(f"SELECT {columns} FROM {view} WHERE {' AND '.join(where)}"))
     if rows.is_empty():
         return []

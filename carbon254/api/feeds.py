@@ -7,12 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from carbon254.model import Stream
+from carbon254.model import Stream, dataset
 from carbon254.stores.ledger import Entry
 
 from .freshness import with_deadline
 from .moments import day_text
 from .rooms import Rooms
+
+LAG_UNIT = "records"
 
 
 def overview(rooms: Rooms) -> dict[str, Any]:
@@ -20,9 +22,11 @@ def overview(rooms: Rooms) -> dict[str, Any]:
     trouble = rooms.trouble()
     return {
         "now": day_text(rooms.clock.now()),
+        "emulated": rooms.emulated,
         "ready": not trouble,
         "reasons": trouble,
         "lag": rooms.lags(),
+        "lag_unit": LAG_UNIT,
         "open_letters": rooms.log.count_letters(status="open"),
         "feeds": [_feed(rooms, stream, totals) for totals in [rooms.ledger.totals()] for stream in _ordered(rooms)],
     }
@@ -40,13 +44,14 @@ def _feed(rooms: Rooms, stream: Stream, totals: dict[str, tuple[int, int, dateti
         "state": _state(stream, watermark, deadline, entry, rooms.clock.now()),
         "payloads": payloads,
         "rows": rows,
-        "watermark": day_text(watermark),
+        "watermark": day_text(watermark.date() if watermark and dataset(stream.dataset).by_date else watermark),
         "stale_at": day_text(deadline),
         "partition": entry.partition if entry else None,
         "partition_state": entry.state if entry else None,
         "error": entry.error if entry and entry.state == "failed" else None,
         "last_received": day_text(entry.last_received) if entry else None,
         "lag": rooms.log.lag("normalise", f"raw.{stream.topic}") + rooms.log.lag("project", f"rows.{stream.topic}"),
+        "lag_unit": LAG_UNIT,
         "open_letters": rooms.log.count_letters(f"dlq.{stream.topic}", "open"),
     }
 
@@ -63,10 +68,22 @@ def _card(stream: Stream) -> dict[str, Any]:
         "resolution_s": stream.resolution.total_seconds(),
         "delay_s": stream.publication.delay.total_seconds(),
         "slo_s": stream.slo.total_seconds(),
+        "runs": [_run(run) for run in stream.runs.values()],
         "provider": {"id": provider.id, "name": provider.name, "homepage": provider.homepage},
         "licence": provider.licence,
         "redistribution": provider.redistribution,
         "access": {"kind": provider.access.kind, "env": list(provider.access.env), "where": provider.access.where},
+    }
+
+
+def _run(run: Stream) -> dict[str, Any]:
+    """Another market run of the feed's payloads."""
+    return {
+        "market_run": run.market_run,
+        "title": run.title,
+        "resolution_s": run.resolution.total_seconds(),
+        "delay_s": run.publication.delay.total_seconds(),
+        "slo_s": run.slo.total_seconds(),
     }
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from carbon254.calendars import day_end
-from carbon254.model import Stream, describe_flags
+from carbon254.model import Stream, by_run, describe_flags
 
 _PUSHED = "market_ticks"
 
@@ -28,7 +28,7 @@ def due(stream: Stream) -> pl.Expr:
 def with_deadline(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.DataFrame:
     """Adds `stale_at` (µs, UTC, nullable) to rows with market, market_run, interval_start and interval_end."""
     present = set(frame.select("market", "market_run").unique().iter_rows())
-    judged = [s for s in streams.values() if (s.market, s.market_run) in present and s.dataset != _PUSHED]
+    judged = [run for key, run in by_run(streams.values()).items() if key in present and run.dataset != _PUSHED]
     rules = [
         pl.when((pl.col("market") == stream.market) & (pl.col("market_run") == stream.market_run)).then(due(stream))
         for stream in judged

@@ -18,6 +18,7 @@ from carbon254.calendars import market_day_of
 from carbon254.errors import QueryRefused
 from carbon254.model.ladders import Rung
 from carbon254.model.ladders import rung as rung_named
+from carbon254.nearest import pick
 from carbon254.stores.hot.cutoffs import reached
 
 BASES = ("published", "received", "strict")
@@ -53,8 +54,7 @@ def known(
     as_of: datetime | None = None, *, strict: bool = False, basis: str = "", rung: str = "", market: str = ""
 ) -> Known:
     """What is asked for. Raises QueryRefused for what contradicts itself, UnknownRung listing the market's rungs."""
-    if basis and basis not in BASES:
-        raise QueryRefused(f"no basis is called {basis!r}; write {', '.join(BASES)}")
+    basis = pick("basis", basis, BASES) if basis else ""
     if strict and basis not in ("", "strict"):
         raise QueryRefused(f"strict and basis={basis} contradict each other; leave one out")
     if as_of and rung:
@@ -91,7 +91,10 @@ def not_reached(rung: Rung, start: datetime, end: datetime, now: datetime) -> st
 
 
 def why_empty(fetch: Fetch, view: str, where: str, asked: Known) -> str:
-    """Why an answer as of a moment has no rows. `view` holds every stored row of the dataset."""
+    """Why an answer as of a moment has no rows; empty where nothing of it is stored at any time.
+
+    `view` holds every stored row of the dataset.
+    """
     by_arrival = asked.basis == "received" or view == "market_ticks"
     column = "received_at" if by_arrival else "known_at"
     columns = f"count() AS n, min({column}) AS first"
@@ -99,7 +102,7 @@ def why_empty(fetch: Fetch, view: str, where: str, asked: Known) -> str:
         columns += ", countIf(known_basis != 'assumed') AS sure"
     found: dict[str, Any] = fetch(f"SELECT {columns} FROM {view} WHERE {where}").to_pylist()[0]
     if not found["n"]:
-        return "nothing is stored for what was asked, at any time"
+        return ""
     if found.get("sure") == 0:
         return f"all {found['n']:,} rows stored for it have an assumed known_at, and strict leaves those out"
     if asked.as_of is None:

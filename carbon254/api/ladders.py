@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Response
 
+from carbon254.names import Asked, in_order
+
 from .answers import Format
 from .asked import AsOf, Basis, End, Limit, Locations, OneMarket, Run, Start, Strict, Tz, known_then
 from .moments import span, zone_named
@@ -52,9 +54,11 @@ def _rungs(routes: APIRouter, rooms: Rooms) -> None:
         receipt: WithReceipt = False,
     ) -> Response:
         """`lmp_from`, `lmp_to` and their difference `change` in USD/MWh, one row an interval of `[start, end)`."""
-        zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
+        names, now = rooms.names.settle(Asked(market, run, tuple(location or ()))), rooms.clock.now()
+        zone = zone_named(tz, rooms.streams, names.market)
         since, until = span(start, end, zone, now)
-        question = of_change(Span(market, since, until, location or (), run), from_rung, to_rung, now)
+        asked = Span(names.market or market, since, until, names.locations, names.run)
+        question = of_change(asked, from_rung, to_rung, now)
         return answered(rooms, question, format, zone, limit, receipt)
 
 
@@ -74,7 +78,8 @@ def _vintages(routes: APIRouter, rooms: Rooms) -> None:
         """The rows of `energy_prices`: one benchmark a commodity and date."""
         zone = zone_named(tz, rooms.streams)
         asked = known_then(as_of, zone, rooms.clock.now(), strict, basis)
-        return answered(rooms, of_benchmarks(_date(start), _date(end), commodity, asked), format, zone, limit)
+        names, (first, last) = rooms.names.settle(Asked(commodity=commodity)), in_order(_date(start), _date(end))
+        return answered(rooms, of_benchmarks(first, last, names.commodity, asked), format, zone, limit)
 
     @routes.get("/forecasts", summary="Weather forecasts: newest, as known then, or at gate closure")
     def forecasts(
@@ -94,7 +99,8 @@ def _vintages(routes: APIRouter, rooms: Rooms) -> None:
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now, strict, basis)
-        question = of_forecasts(since, until, location, asked, at_gate or "", every)
+        names = rooms.names.settle(Asked(area=location))
+        question = of_forecasts(since, until, names.area, asked, at_gate or "", every)
         return answered(rooms, question, format, zone, limit)
 
 

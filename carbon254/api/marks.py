@@ -26,7 +26,7 @@ _UTC = pl.Datetime("us", "UTC")
 
 def mark(fetch: Fetch, market: str, run: str | None, start: datetime, end: datetime) -> str:
     """What readers of a market's current prices of [start, end) must know; empty where all is well."""
-    first, last = _day(start, market), _day(end - timedelta(microseconds=1), market)
+    first, last = market_day_text(start, market), market_day_text(end - timedelta(microseconds=1), market)
     mine = f"market = {literal(market)}" + (f" AND market_run = {literal(run)}" if run else "")
     held = fetch(
         "SELECT feed, market_day, status, count() AS n, any(told) AS why FROM ("
@@ -49,7 +49,8 @@ def _sentence(feed: str, day: object, status: str, rows: int, why: str) -> str:
     return f"{feed} {day}: accepted by a person ({why})"
 
 
-def _day(moment: datetime, market: str) -> str:
+def market_day_text(moment: datetime, market: str) -> str:
+    """The market day an instant lies in; the UTC date where no calendar knows the market."""
     try:
         return market_day_of(moment, market_named(market).clock).isoformat()
     except (Carbon254Error, KeyError):

@@ -9,9 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 from fastapi import HTTPException
 
-from carbon254.calendars.zones import zone as zone_info
+from carbon254.calendars import moment_of
+from carbon254.calendars.zones import zone_name
 from carbon254.errors import BadLabel
 from carbon254.model import Stream
+from carbon254.names import in_order
+
+from .cells import told_text
 
 MARKET = "market"
 # A plus sign in a query string arrives as a space when the caller did not escape it.
@@ -21,70 +25,52 @@ _LOST_PLUS = re.compile(r"^(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:?\d\d)$")
 def clock_of(streams: Mapping[str, Stream], market: str, run: str | None = None) -> str | None:
     """The market's own clock (IANA name): of that run where it has one, else of any of its streams."""
     of_market = [stream for stream in streams.values() if stream.market == market]
-    exact = [stream for stream in of_market if stream.market_run == run]
+    exact = [stream for stream in of_market if any(one.market_run == run for one in stream.every_run)]
     return next((stream.clock for stream in [*exact, *of_market]), None)
 
 
 def zone_named(tz: str | None, streams: Mapping[str, Stream], market: str | None = None) -> str:
-    """The IANA zone to read and tell times in; `market` means the market's clock. Answers 400 where there is none."""
+    """The IANA zone to read and tell times in; `market` means the market's clock.
+
+    Answers 422 where there is none of the name.
+    """
     if not tz:
         return "UTC"
-    if tz == MARKET:
+    if tz.lower() == MARKET:
         clock = clock_of(streams, market) if market else None
         if clock is None:
             raise HTTPException(400, "tz=market needs market= with a market that has a feed; see /v1/feeds")
         return clock
     try:
-        zone_info(tz)
-    except BadLabel:
-        raise HTTPException(
-            400, f"there is no time zone {tz[:60]!r}; write an IANA name such as America/Chicago"
-        ) from None
-    return tz
+        return zone_name(tz)
+    except BadLabel as error:
+        raise HTTPException(422, str(error)) from None
 
 
 def instant(text: str, zone: str, now: datetime) -> datetime:
-    """An instant in UTC from ISO 8601 text; a date is its midnight and naive times are told in `zone`; `now` is now."""
-    if text == "now":
-        return now
+    """An instant in UTC from ISO 8601 text; a date is the start of that day and naive times are told in `zone`; `now`
+    is now. Answers 400 for what is none, also for a time that the zone's clock skips or shows twice."""
     try:
-        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
-    except ValueError:
-        raise HTTPException(
-            400, f"{text[:60]!r} is not a time; write it like 2025-11-02T06:00:00Z or 2025-11-02"
-        ) from None
-    told = moment.replace(tzinfo=zone_info(zone)) if moment.tzinfo is None else moment
-    try:
-        return told.astimezone(UTC)
-    except OverflowError:
-        raise HTTPException(400, f"{text!r} is out of range") from None
+        return moment_of(_LOST_PLUS.sub(r"\1+\2", text), zone, now, "2025-11-02T06:00:00Z or 2025-11-02")
+    except BadLabel as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def span(start: str | None, end: str | None, zone: str, now: datetime) -> tuple[datetime, datetime]:
-    """[start, end) in UTC: the day before `end`, and `end` is now, unless given."""
+    """[start, end) in UTC: the day before `end`, and `end` is now, unless given; a day where `start` is to come.
+
+    Raises WrongSpan.
+    """
     until = instant(end, zone, now) if end else now
     since = instant(start, zone, now) if start else until - timedelta(days=1)
-    if since >= until:
-        raise HTTPException(400, "start must be before end; intervals are [start, end)")
-    return since, until
-
-
-def told(column: str, zone: str) -> pl.Expr:
-    """A datetime column as ISO 8601 text in `zone`, with its offset; `Z` for UTC."""
-    local = pl.col(column).dt.convert_time_zone(zone)
-    return local.dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ" if zone == "UTC" else "%Y-%m-%dT%H:%M:%S%.f%:z")
+    if not end and since >= until:
+        until = since + timedelta(days=1)
+    return in_order(since, until)
 
 
 def as_text(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     """The frame with every instant as text in `zone`; stamps without a zone stay without one."""
-    plain = pl.col(pl.Categorical).cast(pl.String)
-    aware = [told(name, zone).alias(name) for name in instants(frame)]
-    naive = [
-        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
-        for name, kind in frame.schema.items()
-        if isinstance(kind, pl.Datetime) and kind.time_zone is None
-    ]
-    return frame.with_columns(plain, *aware, *naive)
+    return told_text(frame, zone)
 
 
 def in_market_clocks(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.DataFrame:
@@ -92,11 +78,6 @@ def in_market_clocks(frame: pl.DataFrame, streams: Mapping[str, Stream]) -> pl.D
     groups = frame.with_row_index("_order").partition_by("market", "market_run", as_dict=True)
     parts = [as_text(part, clock_of(streams, str(market), str(run)) or "UTC") for (market, run), part in groups.items()]
     return pl.concat(parts).sort("_order").drop("_order") if parts else as_text(frame, "UTC")
-
-
-def instants(frame: pl.DataFrame) -> list[str]:
-    """Names of the columns that hold instants."""
-    return [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
 
 
 def day_text(day: date | datetime | None) -> str | None:

@@ -8,7 +8,7 @@ payloads, so that the same state can be read again after any later correction, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,27 +22,33 @@ from carbon254.proof.receipt import FeedVersion, Receipt, root_over, sealed, str
 from carbon254.proof.rows import rows_hash
 from carbon254.stores.hot import HotStore, Limits
 from carbon254.stores.hot.frozen import CURRENT_ONLY
-from carbon254.stores.hot.guard import Token, tokens
+from carbon254.stores.hot.guard import words
 from carbon254.stores.log import Log, records_of
 
 _READS = re.compile(r"\b(?:store|commodity_data)\.`?(\w+)`?")
 _CHANGING = re.compile(
-    r"now(64|inblock)?|today|yesterday|utctimestamp|current_?timestamp|rand.*|canonicalrand|random.*|generate(uuid|ulid|"
+    r"now(64|inblock(64)?)?|today|yesterday|utctimestamp|current_?timestamp|rand.*|canonicalrand|random.*|generate(uuid|ulid|"
     r"snowflake).*|uptime|version|(initial)?queryid|query_id|blocknumber|rownumberin.*|fuzzbits",
     re.IGNORECASE,
 )
+# What the engine also calls without parentheses.
+_MOMENTS = {"now", "today", "current_date", "current_timestamp", "curdate", "localtime", "localtimestamp"}
 _PENDING = 256
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a receipt still holds, and where it does not. `notes` change nothing but may explain."""
+    """Whether a receipt still holds, and where it does not. `notes` change nothing but may explain.
+
+    `payloads` is how many the answer was derived from: no rows of many payloads say something, of none nothing.
+    """
 
     equal: bool
     differs: tuple[str, ...]
     notes: tuple[str, ...]
     rows: int
+    payloads: int = 0
 
 
 class Notary:
@@ -56,7 +62,9 @@ class Notary:
         codes: Mapping[str, str],
         clock: Clock,
         score: Callable[[Collection[str]], float | None],
+        emulated: bool = False,
     ) -> None:
+        self._emulated = emulated
         # `score` tells the quality of feeds, 0 to 1; None where nothing of them was judged.
         self._score = score
         self._hot, self._log, self._streams, self._codes, self._clock = hot, log, streams, codes, clock
@@ -109,15 +117,18 @@ class Notary:
         offsets = {topic: then.offset for topic, then in receipt.feeds.items()}
         table = self._hot.query_frozen(receipt.query, offsets, datetime.fromisoformat(receipt.issued_at), limits)
         differs += _compared(receipt, table)
-        return Verdict(not differs, tuple(differs), tuple(notes), table.num_rows)
+        payloads = sum(then.payloads for then in receipt.feeds.values())
+        if not payloads and not table.num_rows:
+            differs.append("nothing to compare: the receipt is over no payload and no row")
+        return Verdict(not differs, tuple(differs), tuple(notes), table.num_rows, payloads)
 
     def _datasets(self, statement: str) -> tuple[str, ...]:
-        found = tokens(statement)
+        found = words(self._hot.rewritten(statement))
         _refuse_changing(found)
-        words = {token.value for token in found if token.is_name}
+        named = {part for name, _ in found for part in name.split(".")}
         views = self._hot.fetch("SELECT name, as_select FROM system.tables WHERE database = 'commodity_data'")
         reads = {row["name"]: set(_READS.findall(row["as_select"])) for row in views.to_pylist()}
-        asked, known = words & reads.keys(), set[str]()
+        asked, known = named & reads.keys(), set[str]()
         while asked:
             known |= asked
             asked = {name for view in asked for name in reads.get(view, ())} - known
@@ -160,6 +171,8 @@ class Notary:
 
     def _licence(self, topic: str) -> str:
         provider = self._streams[topic].provider
+        if self._emulated:
+            return f"emulated data, not of {provider.name}"
         return f"{provider.licence} ({provider.redistribution})"
 
 
@@ -181,12 +194,12 @@ def _compared(receipt: Receipt, table: pa.Table) -> list[str]:
     return told
 
 
-def _refuse_changing(found: list[Token]) -> None:
-    for at, token in enumerate(found[:-1]):
-        if token.is_name and found[at + 1].value == "(" and _CHANGING.fullmatch(token.value):
-            raise QueryRefused(f"{token.value}() answers differently each time: write the moment or value itself")
-    words = [token.upper for token in found]
-    if "LIMIT" in words and "ORDER" not in words:
+def _refuse_changing(found: Sequence[tuple[str, bool]]) -> None:
+    for name, called in found:
+        if (called and _CHANGING.fullmatch(name)) or (not called and name.lower() in _MOMENTS):
+            raise QueryRefused(f"{name}() answers differently each time: write the moment or value itself")
+    clauses = {name for name, _ in found}
+    if "LIMIT" in clauses and "ORDER" not in clauses:
         raise QueryRefused("LIMIT without ORDER BY may choose other rows next time: say which rows by ORDER BY")
 
 

@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import orjson
-import pyarrow as pa
 from fastapi import Response
 
-from .answers import Format, query_answer
+from .answers import Answer, Format, query_answer, with_fields
 from .receipts import receipted
 from .rooms import Rooms
+from .runs import told_or_refused
 from .vintages import Question
 
 HEADER = "X-Note"
+# 299 is a lasting warning of no particular kind.
+WARNING = "Warning"
 
 
 def answered(
     rooms: Rooms, question: Question, form: Format, zone: str, limit: int | None, receipt: bool = False
 ) -> Response:
-    """The question's answer; its note is in the header, and for JSON in the field `note`."""
-    answer = (receipted if receipt else _plain)(rooms, question.statement, form, zone, limit)
-    none = form is Format.json and bytes(answer.body).startswith(b'{"count":0,')
-    return with_note(answer, question.note(rooms.hot.query, 0 if none else _rows(question, form, answer)), form)
+    """The question's answer; its note is in the header, and for JSON in the field `note`.
+
+    Raises SeveralRuns where the node is strict and rows of several market runs answer.
+    """
+    mixed = told_or_refused(question.several(rooms.hot.query), rooms.strict)
+    if receipt:
+        answer = receipted(rooms, question.statement, form, zone, limit)
+    else:
+        answer = query_answer(rooms.hot, question.statement, form, zone, limit)
+    try:
+        return beside(rooms, answer, question.note(rooms.hot.query, answer.rows), mixed).response()
+    except BaseException:
+        answer.spool.close()
+        raise
 
 
-def with_note(answer: Response, note: str, form: Format) -> Response:
-    """The answer with a note; as it is where there is none."""
+def beside(rooms: Rooms, answer: Answer, note: str, mixed: str = "") -> Answer:
+    """The answer with what must be said beside it, and that the data are emulated where they are."""
+    noted = with_note(answer, note, mixed)
+    return with_fields(noted, {}, {"emulated": b"true"}) if rooms.emulated else noted
+
+
+def with_note(answer: Answer, note: str, mixed: str = "") -> Answer:
+    """The answer with a note, and with a warning of what it mixes; as it is where there is neither."""
+    note = "; ".join(filter(None, [mixed, note]))
     if not note:
         return answer
-    answer.headers[HEADER] = note.encode("ascii", "replace").decode()
-    if form is not Format.json:
-        return answer
-    headers = {name: value for name, value in answer.headers.items() if name.lower().startswith("x-")}
-    body = bytes(answer.body)[:-1] + b',"note":' + orjson.dumps(note) + b"}"
-    return Response(body, answer.status_code, media_type="application/json", headers=headers)
+    warned = {WARNING: f'299 carbon254 "{_plain_text(mixed)}"'} if mixed else {}
+    return with_fields(answer, {**warned, HEADER: _plain_text(note)}, {"note": orjson.dumps(note)})
 
 
-def _plain(rooms: Rooms, statement: str, form: Format, zone: str, limit: int | None) -> Response:
-    return query_answer(rooms.hot, statement, form, zone, limit)
-
-
-def _rows(question: Question, form: Format, answer: Response) -> int:
-    """Whether there is any row: in CSV one line more than the header."""
-    if form is Format.csv:
-        return bytes(answer.body).count(b"\n") - 1
-    if form is Format.arrow and not question.known.now:
-        with pa.ipc.open_stream(bytes(answer.body)) as stream:
-            return sum(batch.num_rows for batch in stream)
-    return 1
+def _plain_text(note: str) -> str:
+    """A note as a header may hold it."""
+    return note.replace("…", "...").replace('"', "'").encode("ascii", "replace").decode()

@@ -6,9 +6,12 @@ Values never become part of the text unescaped: they go through `literal`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from carbon254.model.ladders import Rung
+from carbon254.model.ticks import NUMBER_IN_ID
+from carbon254.stores.hot.frozen import PLACE
 from carbon254.stores.hot.literal import literal
 
 from .known import Known
@@ -19,12 +22,27 @@ PRICE_COLUMNS = (
     "market", "market_run", "location", "location_id", "interval_start", "interval_end",
     "lmp", "energy", "congestion", "loss", "ghg", "known_at", "known_basis", "revision", "flags",
 )  # fmt: skip
+BAR_COLUMNS = (
+    "market", "market_run", "location", "location_id", "width", "bar_start", "bar_end", "open", "high", "low", "close",
+    "mean", "volume", "count", "expected", "flags", "tenant", "source",
+)  # fmt: skip
+BAR_ORDER = ("market", "market_run", "tenant", "source", "bar_start")
+# The order of `model.ticks`, backwards.
+_LAST_TICK_FIRST = (
+    f"event_time DESC, coalesce(sequence, toUInt64OrNull(extract(event_id, '{NUMBER_IN_ID}'))) DESC NULLS LAST, "
+    f"received_at DESC, {PLACE} DESC, position DESC NULLS LAST"
+)
 _KEY = "market, product, market_run, location_id, interval_start, interval_end"
 
 
 def among(column: str, values: Sequence[str]) -> str:
     """`column IN (…)`."""
     return f"{column} IN ({', '.join(literal(value) for value in values)})"
+
+
+def equal(**wanted: str | None) -> str:
+    """`column = value` of those that are given, joined by AND."""
+    return " AND ".join(f"{column} = {literal(value)}" for column, value in wanted.items() if value)
 
 
 def span_where(
@@ -130,36 +148,64 @@ def forecasts_where(start: datetime, end: datetime, location: str | None) -> str
     return " AND ".join([*where, *([f"location = {literal(location)}"] if location else [])])
 
 
-def bars(location: str, width: str, start: datetime, end: datetime, market: str | None, run: str | None) -> str:
-    """Bars of one location or instrument that start in [start, end)."""
+@dataclass(frozen=True, slots=True)
+class BarsAsked:
+    """Bars of a place or instrument (every spelling and id that mean it) that start in [start, end)."""
+
+    locations: Sequence[str]
+    width: str
+    start: datetime
+    end: datetime
+    market: str | None = None
+    run: str | None = None
+    tenant: str | None = None
+    source: str | None = None
+
+
+def bars(asked: BarsAsked) -> str:
+    """The stored bars; those of each tenant and source by themselves."""
+    columns, order = ", ".join(BAR_COLUMNS), ", ".join(BAR_ORDER)
+    return f"SELECT {columns} FROM ohlc_bars WHERE {bars_where(asked)} ORDER BY {order}"
+
+
+def bars_where(asked: BarsAsked) -> str:
+    """The rows of bars that are asked for."""
     where = [
-        f"(location = {literal(location)} OR location_id = {literal(location)})",
-        f"width = {literal(width)}",
-        f"bar_start >= {literal(start)}",
-        f"bar_start < {literal(end)}",
+        f"({among('location', asked.locations)} OR {among('location_id', asked.locations)})",
+        f"width = {literal(asked.width)}",
+        f"bar_start >= {literal(asked.start)}",
+        f"bar_start < {literal(asked.end)}",
     ]
-    where += [f"market = {literal(market)}"] if market else []
-    where += [f"market_run = {literal(run)}"] if run else []
-    columns = (
-        "market, market_run, location, location_id, width, bar_start, bar_end, "
-        "open, high, low, close, mean, volume, count, expected, flags"
-    )
-    return f"SELECT {columns} FROM ohlc_bars WHERE {' AND '.join(where)} ORDER BY market, market_run, bar_start"
+    narrowed = equal(market=asked.market, market_run=asked.run, tenant=asked.tenant, source=asked.source)
+    return " AND ".join([*where, *([narrowed] if narrowed else [])])
 
 
-def ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, known: Known = NOW) -> str:
+def ticks(
+    start: datetime,
+    end: datetime,
+    instrument: str | None,
+    tenant: str | None,
+    known: Known = NOW,
+    source: str | None = None,
+) -> str:
     """Ticks of [start, end), newest first."""
     view = "market_ticks" if known.now else known.view("market_ticks")
-    columns = "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags"
-    where = ticks_where(start, end, instrument, tenant)
-    return f"SELECT {columns} FROM {view} WHERE {where} ORDER BY event_time DESC"
+    columns = (
+        "tenant, source, market, instrument, event_time, event_id, sequence, price, quantity, bid, ask, flags, "
+        "received_at, commodity, region, product_tier, location_id, unit"
+    )
+    where = ticks_where(start, end, instrument, tenant, source)
+    return f"SELECT {columns} FROM {view} WHERE {where} ORDER BY {_LAST_TICK_FIRST}"
 
 
-def ticks_where(start: datetime, end: datetime, instrument: str | None, tenant: str | None) -> str:
+def ticks_where(
+    start: datetime, end: datetime, instrument: str | None, tenant: str | None, source: str | None = None
+) -> str:
     """The rows of ticks of [start, end)."""
     where = [f"event_time >= {literal(start)}", f"event_time < {literal(end)}"]
     where += [f"instrument = {literal(instrument)}"] if instrument else []
     where += [f"tenant = {literal(tenant)}"] if tenant else []
+    where += [f"source = {literal(source)}"] if source else []
     return " AND ".join(where)
 
 
@@ -187,12 +233,13 @@ def newest_prices(since: Sequence[tuple[str, str, datetime]]) -> str:
 
 
 def newest_ticks() -> str:
-    """The newest tick of each instrument within the newest day of ticks."""
+    """The newest tick of each tenant, source and instrument within the newest day of ticks."""
     columns = (
-        "tenant, source, instrument, event_time, event_id, sequence, price, quantity, bid, ask, received_at, flags"
+        "tenant, source, instrument, event_time, event_id, sequence, price, quantity, bid, ask, received_at, "
+        "batch_id, position, flags"
     )
     return (
         f"SELECT {columns} FROM store.market_ticks "
         "WHERE event_time >= (SELECT max(event_time) FROM store.market_ticks) - INTERVAL 1 DAY "
-        "ORDER BY event_time DESC, received_at DESC LIMIT 1 BY tenant, source, instrument"
+        f"ORDER BY {_LAST_TICK_FIRST} LIMIT 1 BY tenant, source, instrument"
     )

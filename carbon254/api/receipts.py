@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
-import polars as pl
-from fastapi import APIRouter, Body, HTTPException, Query, Response
+from fastapi import APIRouter, Body, Query
 
 from carbon254.proof.receipt import Receipt, receipt_of
 
-from .answers import JSON_ROWS, Format, rows_answer
+from .answers import Answer, Format, most_rows, table_answer, with_fields
 from .asked import MOST_ROWS
 from .rooms import Rooms
 
@@ -18,22 +18,17 @@ HEADER = "X-Receipt"
 WithReceipt = Annotated[bool, Query(description="Give a receipt that `/v1/receipts/verify` proves later")]
 
 
-def with_receipt(answer: Response, receipt: Receipt, form: Format) -> Response:
+def with_receipt(answer: Answer, receipt: Receipt) -> Answer:
     """The answer with its receipt: in the header, and for JSON whole in the field `receipt`."""
-    answer.headers[HEADER] = receipt.to_header()
-    if form is not Format.json:
-        return answer
-    body = bytes(answer.body)[:-1] + b',"receipt":' + receipt.to_json().strip().encode() + b"}"
-    return Response(body, answer.status_code, media_type="application/json", headers={HEADER: receipt.to_header()})
+    return with_fields(answer, {HEADER: receipt.to_header()}, {"receipt": receipt.to_json().strip().encode()})
 
 
-def receipted(rooms: Rooms, statement: str, form: Format, zone: str, limit: int | None) -> Response:
+def receipted(rooms: Rooms, statement: str, form: Format, zone: str, limit: int | None) -> Answer:
     """A statement of our own that has an order and no LIMIT, answered with a receipt."""
-    most = limit or (JSON_ROWS if form is Format.json else MOST_ROWS)
-    if form is Format.json and most > 10 * JSON_ROWS:
-        raise HTTPException(400, f"JSON holds at most {10 * JSON_ROWS:,} rows; take format=arrow or csv for more")
-    table, receipt = rooms.notary.answer(f"{statement} LIMIT {most + 1}")
-    return with_receipt(rows_answer(pl.DataFrame(table), form, zone, most), receipt, form)
+    most = most_rows(form, limit)
+    limits = replace(rooms.hot.limits, max_rows=MOST_ROWS + 1)
+    table, receipt = rooms.notary.answer(f"{statement} LIMIT {most + 1}", limits=limits)
+    return with_receipt(table_answer(table, form, zone, most, limits.answer_bytes), receipt)
 
 
 def router(rooms: Rooms) -> APIRouter:
@@ -46,6 +41,7 @@ def router(rooms: Rooms) -> APIRouter:
         they do not. A receipt that was edited answers 400.
         """
         verdict = rooms.notary.verify(receipt_of(json.dumps(receipt)))
-        return {"equal": verdict.equal, "differs": verdict.differs, "notes": verdict.notes, "rows": verdict.rows}
+        told = {"equal": verdict.equal, "differs": verdict.differs, "notes": verdict.notes}
+        return told | {"rows": verdict.rows, "payloads": verdict.payloads}
 
     return routes

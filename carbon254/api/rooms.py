@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from carbon254.clock import Clock
 from carbon254.ingest import Inbox
 from carbon254.model import Stream
+from carbon254.names import Listed, Vocabulary
 from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger
@@ -17,6 +18,7 @@ from carbon254.telemetry import Metrics
 
 from .doors import Ask, Doors
 from .notary import Notary
+from .turns import Allowed
 
 # Which topics each consumer carries.
 CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
@@ -27,7 +29,8 @@ class Rooms:
     """The open rooms of a node. `ready` names consumers in trouble and why; empty means none is.
 
     `asks` are the rooms that the node cannot do without, each with a call that raises where it does not answer. Set
-    `closing` when the node is asked to stop, so that live streams end and the server can drain.
+    `closing` when the node is asked to stop, so that live streams end and the server can drain. `strict` refuses what
+    mixes market runs, which is told else; `emulated` says that the data are no provider's.
     """
 
     hot: HotStore
@@ -42,9 +45,14 @@ class Rooms:
     notary: Notary
     closing: threading.Event = field(default_factory=threading.Event)
     asks: Mapping[str, Ask] | None = None
+    reference: Listed | None = None
+    strict: bool = False
+    emulated: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
 
     def __post_init__(self) -> None:
-        asks = {"hot store": lambda: self.hot.query("SELECT 1")} if self.asks is None else self.asks
+        self.names = Vocabulary(self.streams, self.hot.fetch, self.reference)
+        asks = {"hot store": lambda: self.hot.fetch("SELECT 1")} if self.asks is None else self.asks
         self._doors = Doors(asks)
 
     def trouble(self) -> dict[str, str]:

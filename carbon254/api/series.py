@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from . import queries
-from .answers import Format, query_answer, rows_answer
-from .asked import MOST_ROWS, AsOf, Basis, End, Limit, Location, Market, Run, Rung, Start, Strict, Tz, Width, known_then
-from .bars_known import BarsAsked, bars_as_known
+from carbon254.names import Asked
+
+from .answers import Format, most_rows, rows_answer
+from .asked import (
+    AsOf,
+    Basis,
+    End,
+    Limit,
+    Location,
+    Market,
+    Run,
+    Rung,
+    Start,
+    Strict,
+    Tenant,
+    TickSource,
+    Tz,
+    Width,
+    known_then,
+)
+from .bars_known import bars_as_known, series_of
+from .held import bars_held
 from .moments import span, zone_named
-from .noted import answered
+from .noted import answered, beside
+from .queries import BarsAsked
 from .rooms import Rooms
-from .vintages import of_ticks
+from .runs import several, told_or_refused
+from .vintages import of_bars, of_ticks
 
 
 def router(rooms: Rooms) -> APIRouter:
@@ -23,7 +43,8 @@ def router(rooms: Rooms) -> APIRouter:
         start: Start = None,
         end: End = None,
         instrument: str | None = None,
-        tenant: str | None = None,
+        tenant: Tenant = None,
+        source: TickSource = None,
         as_of: AsOf = None,
         tz: Tz = None,
         format: Format = Format.json,
@@ -33,7 +54,9 @@ def router(rooms: Rooms) -> APIRouter:
         zone, now = zone_named(tz, rooms.streams), rooms.clock.now()
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now)
-        return answered(rooms, of_ticks(since, until, instrument, tenant, asked), format, zone, limit)
+        names = rooms.names.settle(Asked(instrument=instrument, tenant=tenant, source=source))
+        question = of_ticks(since, until, names.instrument, names.tenant, asked, names.source)
+        return answered(rooms, question, format, zone, limit)
 
     @routes.get("/bars", summary="Open, high, low, close of a place or instrument")
     def bars(
@@ -43,6 +66,8 @@ def router(rooms: Rooms) -> APIRouter:
         end: End = None,
         market: Market = None,
         run: Run = None,
+        tenant: Tenant = None,
+        source: TickSource = None,
         as_of: AsOf = None,
         strict: Strict = False,
         basis: Basis = None,
@@ -53,16 +78,23 @@ def router(rooms: Rooms) -> APIRouter:
     ) -> Response:
         """Bars that start in `[start, end)`. A 1d bar starts at the market's own midnight.
 
+        Ticks of two tenants or sources are never mixed: an instrument that two sources push has a bar of each, told by
+        `tenant` and `source`, which also narrow the answer. Of interval prices they are `public` and the market.
+
         With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
+        Name the market and run where bars of several answer: a `Warning` lists them (422 with C254_STRICT=1).
         """
-        zone, now = zone_named(tz, rooms.streams, market), rooms.clock.now()
+        names = rooms.names.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
+        zone, now = zone_named(tz, rooms.streams, names.market), rooms.clock.now()
         since, until = span(start, end, zone, now)
-        asked = known_then(as_of, zone, now, strict, basis, rung, market)
-        if not asked.now:
-            bars = BarsAsked(location, width, since, until, market, run)
-            return rows_answer(
-                bars_as_known(rooms.hot.query, rooms.streams, bars, asked), format, zone, limit or MOST_ROWS
-            )
-        return query_answer(rooms.hot, queries.bars(location, width, since, until, market, run), format, zone, limit)
+        asked = known_then(as_of, zone, now, strict, basis, rung, names.market)
+        wanted = BarsAsked(names.series, width, since, until, names.market, names.run, names.tenant, names.source)
+        if asked.now:
+            return answered(rooms, of_bars(wanted), format, zone, limit)
+        frame = bars_as_known(rooms.hot.query, rooms.streams, wanted, asked)
+        mixed = told_or_refused(several(series_of(frame)), rooms.strict)
+        held = "" if frame.height else bars_held(rooms.hot.query, names.series, width)
+        answer = rows_answer(frame, format, zone, most_rows(format, limit), rooms.hot.limits.answer_bytes)
+        return beside(rooms, answer, held, mixed).response()
 
     return routes

@@ -18,15 +18,21 @@ from carbon254.model.ladders import Rung, gate, ladder
 from carbon254.model.ladders import rung as rung_named
 
 from . import queries
+from .held import bars_held, dataset_held, prices_held
 from .known import Fetch, Known, not_reached, reached_at, why_empty
 from .marks import mark
+from .queries import BarsAsked
+from .runs import runs_answering, several
 
 _VERSIONS = {"interval_prices": "interval_prices_arrivals", "market_ticks": "market_ticks"}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A statement; `where` finds every stored row of what it asks about, `told` is to be said whatever the answer."""
+    """A statement; `where` finds every stored row of what it asks about, `told` is to be said whatever the answer.
+
+    `held` tells what is stored, for an answer without rows; `mixed` what is mixed where the question named no run.
+    """
 
     statement: str
     dataset: str
@@ -34,12 +40,20 @@ class Question:
     known: Known = field(default_factory=Known)
     told: str = ""
     marked: Callable[[Fetch], str] | None = None
+    held: Callable[[Fetch], str] | None = None
+    mixed: Callable[[Fetch], str] | None = None
 
     def note(self, fetch: Fetch, rows: int) -> str:
         """What must be said beside an answer of so many rows; empty where nothing must."""
         if rows or self.told or self.known.now:
-            return "; ".join(filter(None, [self.told, self.marked(fetch) if self.marked else ""]))
-        return why_empty(fetch, _VERSIONS.get(self.dataset, f"{self.dataset}_versions"), self.where, self.known)
+            held = self.held(fetch) if self.held and not rows and not self.told else ""
+            return "; ".join(filter(None, [self.told, self.marked(fetch) if self.marked else "", held]))
+        why = why_empty(fetch, _VERSIONS.get(self.dataset, f"{self.dataset}_versions"), self.where, self.known)
+        return why or (self.held(fetch) if self.held else "")
+
+    def several(self, fetch: Fetch) -> str:
+        """What to say where rows of several market runs answer and none was named; empty else. See `runs`."""
+        return self.mixed(fetch) if self.mixed else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +75,24 @@ class Span:
         return self.market, self.start, self.end, self.locations, self.run
 
 
+def _mixed(span: Span, known: Known) -> Callable[[Fetch], str] | None:
+    if span.run:
+        return None
+    return lambda fetch: several((span.market, run) for run in runs_answering(fetch, span.where, known))
+
+
+def _held(span: Span) -> Callable[[Fetch], str]:
+    return partial(prices_held, market=span.market, locations=span.locations, run=span.run)
+
+
 def of_prices(span: Span, known: Known, now: datetime) -> Question:
     """Interval prices as known then. Rows whose rung is not reached at `now` are left out, and that is said."""
     told = not_reached(known.rung, span.start, span.end, now) if known.rung else ""
     # What was known then was not held then; marks are of the present.
     marked = partial(mark, market=span.market, run=span.run, start=span.start, end=span.end) if known.now else None
-    return Question(queries.prices(*span.parts, known, now), "interval_prices", span.where, known, told, marked)
+    statement = queries.prices(*span.parts, known, now)
+    beside = _held(span), _mixed(span, known)
+    return Question(statement, "interval_prices", span.where, known, told, marked, *beside)
 
 
 def of_change(span: Span, from_rung: str, to_rung: str, now: datetime) -> Question:
@@ -75,7 +101,23 @@ def of_change(span: Span, from_rung: str, to_rung: str, now: datetime) -> Questi
     between = two_rungs(span.market, from_rung, to_rung, market_day_of(span.start, clock))
     statement = queries.change(span.market, span.start, span.end, between, span.locations, span.run, now)
     told = not_reached(between[1], span.start, span.end, now)
-    return Question(statement, "interval_prices", span.where, Known(rung=between[1]), told)
+    known = Known(rung=between[1])
+    return Question(statement, "interval_prices", span.where, known, told, None, _held(span), _mixed(span, known))
+
+
+def of_bars(asked: BarsAsked) -> Question:
+    """The stored bars of a place or instrument."""
+    where = queries.bars_where(asked)
+    series = (
+        f"SELECT DISTINCT CAST(market, 'String') AS m, CAST(market_run, 'String') AS r FROM ohlc_bars WHERE {where}"
+    )
+
+    def mixed(fetch: Fetch) -> str:
+        return several((row["m"], row["r"]) for row in fetch(series).to_pylist())
+
+    held = partial(bars_held, locations=asked.locations, width=asked.width)
+    one = asked.market and asked.run
+    return Question(queries.bars(asked), "ohlc_bars", where, held=held, mixed=None if one else mixed)
 
 
 def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Rung, Rung]:
@@ -86,16 +128,28 @@ def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Run
     return earlier, later
 
 
-def of_ticks(start: datetime, end: datetime, instrument: str | None, tenant: str | None, known: Known) -> Question:
+def of_ticks(
+    start: datetime,
+    end: datetime,
+    instrument: str | None,
+    tenant: str | None,
+    known: Known,
+    source: str | None = None,
+) -> Question:
     """Pushed ticks received until then."""
-    where = queries.ticks_where(start, end, instrument, tenant)
-    return Question(queries.ticks(start, end, instrument, tenant, known), "market_ticks", where, known)
+    where = queries.ticks_where(start, end, instrument, tenant, source)
+    mine = queries.equal(instrument=instrument, tenant=tenant, source=source)
+    held = partial(dataset_held, view="market_ticks", column="event_time", where=mine, what=instrument or "ticks")
+    statement = queries.ticks(start, end, instrument, tenant, known, source)
+    return Question(statement, "market_ticks", where, known, held=held)
 
 
 def of_benchmarks(start: date, end: date, commodity: str | None, known: Known) -> Question:
     """Daily benchmarks as known then."""
     where = queries.benchmarks_where(start, end, commodity)
-    return Question(queries.benchmarks(start, end, commodity, known), "energy_prices", where, known)
+    mine, what = queries.equal(commodity=commodity), commodity or "benchmarks"
+    held = partial(dataset_held, view="energy_prices", column="price_date", where=mine, what=what)
+    return Question(queries.benchmarks(start, end, commodity, known), "energy_prices", where, known, held=held)
 
 
 def of_forecasts(
@@ -110,7 +164,9 @@ def of_forecasts(
     named = gate(at_gate).market if at_gate else ""
     statement = queries.forecasts(start, end, location, known, named, every)
     asked = Known(rung=Rung(named, "gate", "days", 0, "", "")) if named else known
-    return Question(statement, "weather_forecasts", queries.forecasts_where(start, end, location), asked)
+    mine, what = queries.equal(location=location), f"forecasts of {location}" if location else "forecasts"
+    held = partial(dataset_held, view="weather_forecasts", column="forecast_time", where=mine, what=what)
+    return Question(statement, "weather_forecasts", queries.forecasts_where(start, end, location), asked, held=held)
 
 
 def ladder_facts(market: str) -> dict[str, Any]:

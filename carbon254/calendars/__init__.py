@@ -35,6 +35,7 @@ from .skew import align, late
 from .spoken import interval_of, labels_of
 from .strips import contract_quantity, strip, strip_of
 from .wall import Sides, Status, from_utc, to_utc
+from .written import moment_of
 from .zones import Transition, transitions, zone
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "market_day_span",
     "market_days",
     "markets",
+    "moment_of",
     "nerc_holidays",
     "next_business_day",
     "nominations",

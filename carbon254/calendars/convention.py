@@ -15,7 +15,7 @@ from carbon254.errors import BadLabel
 
 from .wall import Sides
 
-REPEATS = ("none", "utc", "offset", "zone", "first_flag", "second_flag", "suffix", "he25", "late25", "order")
+REPEATS = ("none", "utc", "offset", "zone", "second_flag", "suffix", "he25", "late25", "order")
 _STEPS = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60}
 
 

@@ -130,7 +130,7 @@ def _ranks(day: Micros) -> Micros:
 
 def _require(frame: pl.DataFrame, convention: Convention) -> None:
     needed = ["day", "hour"] if convention.form == "hour" else ["stamp"]
-    needed += ["mark"] * (convention.repeat in ("offset", "zone", "suffix", "first_flag", "second_flag"))
+    needed += ["mark"] * (convention.repeat in ("offset", "zone", "suffix", "second_flag"))
     if missing := [name for name in needed if name not in frame.columns]:
         raise BadLabel(
             f"{convention.market}: labels of {convention.id} ({convention.title}) need the columns "

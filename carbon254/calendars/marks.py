@@ -13,7 +13,7 @@ from .wall import NO_PASS, Passes, Status, Statuses, to_utc
 from .zones import DAY, Micros, Segments, segments
 
 # The pass that a sign states aloud: outside a repeated hour it contradicts the clock.
-_LOUD = {"suffix": 1, "second_flag": 1, "first_flag": 0}
+_LOUD = {"suffix": 1, "second_flag": 1}
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)$")
 _MINUTE = 60_000_000
 _YES = ("true", "y", "yes", "1", "t")
@@ -39,8 +39,6 @@ def with_marks(wall: Micros, mark: pl.Series | None, how: Convention, clock: str
 
 def printed(how: Convention, wall: Micros, passes: Passes, instant: Micros, clock: str) -> list[pl.Series]:
     """The `mark` column for these labels; empty where the convention prints none."""
-    if how.repeat == "first_flag":
-        return [pl.Series("mark", passes == 0)]
     if how.repeat == "second_flag":
         return [pl.Series("mark", passes == 1)]
     if how.repeat == "suffix":

@@ -8,6 +8,7 @@ that span holds zero the clock cannot be shown to be wrong, and nothing is moved
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
@@ -16,6 +17,7 @@ from carbon254.errors import BadLabel
 
 # Flink's habit for bounded disorder, and the bound the platform promises.
 OUT_OF_ORDER = timedelta(minutes=10)
+FASTEST = timedelta(seconds=2)
 
 
 def align(
@@ -23,21 +25,23 @@ def align(
     *,
     event: str = "event_time",
     received: str = "received_at",
-    source: str | None = None,
-    fastest: timedelta = timedelta(seconds=2),
+    source: str | Sequence[str] | None = None,
+    fastest: timedelta = FASTEST,
     most: timedelta = OUT_OF_ORDER,
 ) -> pl.DataFrame:
     """`frame` with `aligned_time` (UTC), `skew` (added to the event time) and `skew_status` for each row.
 
     Statuses: `in_step` (the clock cannot be shown to be wrong by more than `fastest`), `aligned` (moved; at most
     `fastest` / 2 wrong), `beyond` (the clock is off by more than `most`: the row is not moved, only flagged), `unknown`
-    (a time is missing). Skew is reckoned per `source` over the frame. Raises BadLabel for a missing column.
+    (a time is missing). Skew is reckoned per `source` (one column or several) over the frame. Raises BadLabel for a
+    missing column.
     """
-    wanted = [event, received, *([source] if source else [])]
+    sources = [source] if isinstance(source, str) else list(source or ())
+    wanted = [event, received, *sources]
     if missing := [name for name in wanted if name not in frame.columns]:
         raise BadLabel(f"clock alignment needs the columns {', '.join(wanted)}; {', '.join(missing)} is missing")
     least = (pl.col(received) - pl.col(event)).min()
-    least = least.over(source) if source else least
+    least = least.over(sources) if sources else least
     quick = pl.lit(fastest, dtype=pl.Duration("us"))
     behind = least - pl.lit(fastest / 2, dtype=pl.Duration("us"))
     in_step = (least >= pl.duration()) & (least <= quick)
@@ -58,6 +62,11 @@ def align(
         .with_columns(moved.alias("skew"))
         .with_columns((pl.col(event) + pl.col("skew")).alias("aligned_time"))
     )
+
+
+def ahead(event: str, received: str) -> pl.Expr:
+    """True where a message left after it came, by more than its quickest way takes: the source's clock is ahead."""
+    return pl.col(event) - pl.col(received) > FASTEST
 
 
 def late(event: pl.Series, bound: timedelta = OUT_OF_ORDER) -> pl.Series:

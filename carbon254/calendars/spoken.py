@@ -164,7 +164,7 @@ def _beside(how: Convention, told: object) -> str:
 
 
 def _flag(how: Convention, told: object) -> str:
-    return f" flag {told}" if how.repeat in ("first_flag", "second_flag") else ""
+    return f" flag {told}" if how.repeat == "second_flag" else ""
 
 
 def _day(day: str | date) -> date:

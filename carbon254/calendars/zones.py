@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carbon254.errors import BadLabel
+from carbon254.nearest import fold, unknown
 
 Micros = NDArray[np.int64]
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 _PROBE = 7 * DAY
+_IANA = "write an IANA name such as America/Chicago"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _FIRST, _LAST = date.min.toordinal() - _EPOCH.toordinal() + 3, date.max.toordinal() - _EPOCH.toordinal() - 3
 _BLOCK = 2_922  # days in eight years: few distinct spans reach the cache
@@ -65,7 +67,18 @@ def zone(name: str) -> ZoneInfo:
         with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as data:
             return ZoneInfo.from_file(data, key=name)
     except (OSError, ValueError) as error:
-        raise BadLabel(f"no time zone is called {name!r}; write an IANA name such as America/Chicago") from error
+        raise BadLabel(f"{unknown('time zone', name, _zone_names(), _IANA)}") from error
+
+
+def zone_name(name: str) -> str:
+    """The IANA name that `name` is, in any case. Raises BadLabel with the nearest ones."""
+    by_fold = {fold(one): one for one in _zone_names()}
+    return zone(by_fold.get(fold(name), name)).key
+
+
+@cache
+def _zone_names() -> tuple[str, ...]:
+    return tuple(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
 def segments(name: str, first_day: int, last_day: int) -> Segments:

@@ -1,45 +1,93 @@
-"""Waiting for the node that runs a workspace to carry what a command put into the shared log beside it."""
+"""Waiting for the node that runs a workspace to carry what a command put into the shared log beside it.
+
+Waited for is what the command put there and what came of it, and nothing else: a node that polls is never at rest.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import httpx2 as httpx
 
 from carbon254.errors import TransientError
-from carbon254.stores.log import Log
+from carbon254.stores.log import Log, records_of
 from carbon254.workspace import Workspace
 
 CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
+# Behind the normaliser: what carries a payload's rows, and what counts its records.
+_AFTER = (("project", "held."), ("project", "rows."), ("project", "counts."), ("bars", "rows."), ("lake", "rows."))
 _STEP_S = 0.2
 _ASK_AFTER_S = 10.0
 _PATIENCE_S = 300.0
 _KEPT = "what was taken in is kept, and is carried"
 
 
-def wait_until_carried(workspace: Workspace, log: Log) -> None:
-    """Return when nothing is left to carry.
+@dataclass
+class _Queue:
+    """One feed's payloads on their way: `last` is their last record, `made` the last record that came of them."""
 
-    Raises TransientError when the node has stopped, is in trouble, or moves nothing for minutes: never waits for ever.
+    feed: str
+    payloads: Sequence[int]
+    made: int = 0
+    waits: list[tuple[str, str]] = field(default_factory=lambda: list(_AFTER))
+
+    def left(self, log: Log) -> dict[str, int]:
+        """Consumer → the first record it has yet to carry of this feed, of those that carry ours still."""
+        raw = f"raw.{self.feed}"
+        if not self.made:
+            first = _first(log, "normalise", raw, max(self.payloads))
+            if first:
+                return {"normalise": first}
+            self.made = _made(log, self.feed, self.payloads)
+        pending = {}
+        for consumer, prefix in tuple(self.waits):
+            first = _first(log, consumer, f"{prefix}{self.feed}", self.made)
+            if first:
+                pending[consumer] = first
+            else:
+                self.waits.remove((consumer, prefix))
+        return pending
+
+
+def wait_until_carried(workspace: Workspace, log: Log, payloads: Mapping[str, Sequence[int]]) -> None:
+    """Return when these payloads (feed → offsets of their raw records) are carried to every store.
+
+    Raises TransientError when the node has stopped, is in trouble, or moves none of it for minutes: never waits for
+    ever, and never for anything else.
     """
-    left, moved, asked = _left(log), time.monotonic(), 0.0
-    while any(left.values()):
+    queues = [_Queue(feed, offsets) for feed, offsets in payloads.items() if offsets]
+    left, moved, asked = _left(log, queues), time.monotonic(), 0.0
+    while left:
         time.sleep(_STEP_S)
-        before, left = left, _left(log)
+        before, left = left, _left(log, queues)
         now = time.monotonic()
         if left != before:
             moved = now
         elif now - moved > _PATIENCE_S:
-            behind = ", ".join(name for name, count in left.items() if count)
+            behind = ", ".join(dict.fromkeys(name for name, _ in left))
             raise TransientError(f"the running node does not carry {behind}; {_KEPT} later. See: c254 logs")
         elif now - max(moved, asked) > _ASK_AFTER_S:
             asked = now
             _refuse_trouble(workspace)
 
 
-def _left(log: Log) -> dict[str, int]:
-    return {name: log.lag(name, prefix) for name, prefix in CONSUMERS.items()}
+def _left(log: Log, queues: Sequence[_Queue]) -> dict[tuple[str, str], int]:
+    return {(name, queue.feed): first for queue in queues for name, first in queue.left(log).items()}
+
+
+def _first(log: Log, consumer: str, topic: str, last: int) -> int:
+    """The first record of a topic that the consumer has yet to carry, where it is not beyond `last`; else 0."""
+    pending = log.read(consumer, topic, 1)
+    return pending[0].offset if pending and pending[0].offset <= last else 0
+
+
+def _made(log: Log, feed: str, payloads: Sequence[int]) -> int:
+    """The last record that came of the payloads: the counts of each come behind its rows."""
+    mine = set(payloads)
+    made = [one.offset for one in records_of(log, f"counts.{feed}", min(mine)) if one.headers["raw"] in mine]
+    return max(made, default=max(mine))
 
 
 def _refuse_trouble(workspace: Workspace) -> None:

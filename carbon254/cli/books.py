@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-import typer
-
 from carbon254.app import open_named_log
+from carbon254.calendars import market_day_of
 from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.feeds import feeds
+from carbon254.model import dataset
+from carbon254.nearest import pick
 from carbon254.stores.ledger import (
+    FATES,
     Completeness,
+    Counts,
     Entry,
     Ledger,
     LedgerStore,
@@ -22,11 +25,12 @@ from carbon254.stores.ledger import (
     open_history,
     open_ledger,
 )
+from carbon254.stores.ledger.port import STATES
 from carbon254.stores.log import Log
 from carbon254.workspace import Workspace
 
 from .beside import CONSUMERS
-from .console import out, settings_of, stamp, tell
+from .console import cell, market_day, out, settings_of, tell, to_read
 
 BACKENDS = ("sqlite", "postgres", "clickhouse")
 _LAST = 10
@@ -38,9 +42,7 @@ def books(workspace: Path, backend: str = "") -> Iterator[tuple[LedgerStore, Log
 
     Raises WorkspaceError where there is no workspace, SettingsError where the backend has no address.
     """
-    folder = Workspace(workspace)
-    if not folder.path("workspace.json").exists():
-        raise WorkspaceError(f"there is no workspace at {folder.root}; make one with: c254 demo")
+    folder = Workspace(to_read(workspace))
     with _ledger(folder, backend) as ledger:
         log = open_named_log(settings_of(folder.root), folder)
         try:
@@ -52,8 +54,7 @@ def books(workspace: Path, backend: str = "") -> Iterator[tuple[LedgerStore, Log
 @contextmanager
 def _ledger(folder: Workspace, backend: str) -> Iterator[LedgerStore]:
     settings = settings_of(folder.root)
-    if backend and backend not in BACKENDS:
-        raise typer.BadParameter(f"--backend is {', '.join(BACKENDS)}")
+    backend = pick("backend", backend, BACKENDS) if backend else ""
     if backend == "clickhouse":
         from carbon254.stores.hot import open_hot
 
@@ -79,9 +80,13 @@ def entries(
     workspace: Path, feed: str, partition: str, state: str, limit: int, backend: str = "", as_json: bool = False
 ) -> None:
     """Rows of the ledger."""
+    partition = market_day(partition).isoformat() if partition else ""
+    state = pick("state", state, STATES) if state else ""
     with books(workspace, backend) as (ledger, _):
         found = ledger.entries(feed or None, partition or None, state or None, limit)
-    rows = [(e.feed, e.partition, e.state, e.build, e.payloads, e.rows, e.watermark, e.error) for e in found]
+    rows = [
+        (e.feed, e.partition, e.state, e.build, e.payloads, e.rows, _mark(e.feed, e.watermark), e.error) for e in found
+    ]
     tell(("feed", "partition", "state", "build", "payloads", "rows", "watermark", "error"), rows, as_json)
 
 
@@ -93,7 +98,7 @@ def standing(workspace: Path, feed: str, backend: str = "", as_json: bool = Fals
         rows = []
         for name in names:
             payloads, count, mark = totals.get(name, (0, 0, None))
-            rows.append((name, payloads, count, mark, _open(log, name)))
+            rows.append((name, payloads, count, _mark(name, mark), _open(log, name)))
         lags = {name: log.lag(name, prefix) for name, prefix in CONSUMERS.items()}
         last = [(entry, complete(ledger, entry, datetime.now(UTC))) for entry in ledger.entries(feed, limit=_LAST)]
     if feed and as_json:
@@ -102,7 +107,7 @@ def standing(workspace: Path, feed: str, backend: str = "", as_json: bool = Fals
     tell(("feed", "batches", "rows", "watermark", "open letters"), rows, as_json)
     if as_json:
         return
-    out.print("to carry: " + ", ".join(f"{name} {lag:,}" for name, lag in lags.items()), highlight=False)
+    out.print("records to carry: " + ", ".join(f"{name} {lag:,}" for name, lag in lags.items()), highlight=False)
     if feed:
         _partitions(last, as_json)
 
@@ -113,7 +118,8 @@ def _partitions(last: list[tuple[Entry, Completeness | None]], as_json: bool) ->
         told = (None,) * 5 if found is None else (
             found.expected, found.due, found.received, found.places, _percent(found.share)
         )  # fmt: skip
-        state = (entry.partition, entry.state, entry.build, entry.payloads, entry.rows, entry.watermark)
+        mark = _mark(entry.feed, entry.watermark)
+        state = (entry.partition, entry.state, entry.build, entry.payloads, entry.rows, mark)
         rows.append((*state, *told, entry.error))
     columns = (
         "partition", "state", "build", "payloads", "rows", "watermark",
@@ -135,25 +141,49 @@ def complete(ledger: LedgerStore, entry: Entry, at: datetime) -> Completeness | 
 
 def newest(workspace: Path, feed: str, partition: str, backend: str = "", as_json: bool = False) -> None:
     """The watermark of a feed or one of its partitions."""
+    partition = market_day(partition).isoformat() if partition else ""
     with books(workspace, backend) as (ledger, _):
         mark = ledger.watermark(feed, partition or None)
     if mark is None:
         raise WorkspaceError(f"nothing of {feed} has been received{f' for {partition}' if partition else ''} yet")
+    told = cell(_mark(feed, mark))
     if as_json:
-        out.print_json(data={"feed": feed, "partition": partition or None, "watermark": stamp(mark)})
+        out.print_json(data={"feed": feed, "partition": partition or None, "watermark": told})
     else:
-        out.print(stamp(mark), highlight=False)
+        out.print(told, highlight=False)
 
 
 def trail(workspace: Path, feed: str, partition: str, limit: int, backend: str = "", as_json: bool = False) -> None:
-    """Changes of state of one partition, and acts; newest first."""
+    """Changes of state of one partition or of all, and acts; newest first."""
+    partition = market_day(partition).isoformat() if partition else ""
     with books(workspace, backend) as (ledger, _):
         acts = ledger.trail(feed, partition or None, limit)
-        changes = ledger.history(feed, partition) if partition else []
-    lines = [(at, "c254", state, feed, partition, note) for state, at, note in changes]
+        changes = ledger.changes(feed, partition or None, limit)
+        counts = ledger.counts(feed, limit=limit) if isinstance(ledger, Ledger) else []
+    lines = [(one.at, "c254", one.state, feed, one.partition, one.note) for one in changes]
+    lines += [line for one in counts if (line := _payload_line(one, partition))]
     lines += [(act.at, act.who, act.what, act.feed, act.partition, act.why) for act in acts]
     ordered = sorted(lines, key=lambda line: line[0], reverse=True)[:limit]
     tell(("when", "who", "what", "feed", "partition", "why"), ordered, as_json)
+
+
+def _payload_line(counts: Counts, partition: str) -> tuple | None:
+    """What became of a payload's records, as a line of history; None where it has nothing of the partition."""
+    clock = feeds()[counts.feed].stream.clock
+    spans = [text for text in (counts.first, counts.last) if text]
+    days = [str(market_day_of(datetime.fromisoformat(text), clock)) if "T" in text else text for text in spans]
+    if partition and not (days and days[0] <= partition <= days[-1]):
+        return None
+    told = ", ".join(f"{getattr(counts, name):,} {name}" for name in FATES if getattr(counts, name))
+    why = f"{counts.name}: {counts.records:,} records: {told or 'none'}" + (f"; {counts.note}" if counts.note else "")
+    at = datetime.fromisoformat(counts.received_at)
+    return at, "c254", "payload", counts.feed, "..".join(dict.fromkeys(days)), why
+
+
+def _mark(feed: str, mark: datetime | None) -> date | datetime | None:
+    """How far a feed has come: a date where its rows are about dates, an instant elsewhere."""
+    found = feeds().get(feed)
+    return mark.date() if mark and found and dataset(found.stream.dataset).by_date else mark
 
 
 def _percent(share: float | None) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, tell
+from .console import DEFAULT_WORKSPACE, AsJson, NewWorkspace, tell
 
 if TYPE_CHECKING:
     from carbon254.settings import Settings
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Made = tuple[str, str, str]
 
 
-def bootstrap(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+def bootstrap(workspace: NewWorkspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
     """Make topics, schemas, tables and databases that are missing; say what was made and what was there.
 
     Doing it again changes nothing. Example: `C254_KAFKA_BOOTSTRAP=kafka://kafka:9092 c254 bootstrap`
@@ -53,7 +53,7 @@ def topics() -> Iterator[Topic]:
     yield Topic(LISTS)
     for stream in streams().values():
         kept = {"retention.ms": str(int(stream.retention.total_seconds() * 1000))}
-        for room in ("raw", "rows", "held", "dlq"):
+        for room in ("raw", "rows", "held", "counts", "dlq"):
             yield Topic(f"{room}.{stream.topic}", stream.partitions)
         yield Topic(published_topic(stream), stream.partitions, kept)
         if stream.dataset == "market_ticks":

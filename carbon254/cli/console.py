@@ -7,43 +7,85 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
+from carbon254.disk import disk_trouble
 from carbon254.errors import (
     AmbiguousPlace,
     BadLabel,
     Carbon254Error,
+    EmulatedData,
+    NoWorkspace,
     SettingsError,
+    SeveralRuns,
     UnitError,
-    UnknownPlace,
+    UnknownName,
     UnknownProduct,
-    WorkspaceError,
+    WrongSpan,
 )
+from carbon254.nearest import pick
+from carbon254.workspace import DEFAULT, DEMO, stored_default
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from carbon254.settings import Settings
 
 _WIDE = 200
+
+
 # A pipe has no width of its own; tables must not be cut to a terminal that is not there.
-out = Console(width=None if sys.stdout.isatty() else _WIDE)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
+class _Late:
+    """A console of rich that is made when something is first printed: a command that prints nothing pays nothing."""
+
+    def __init__(self, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> Console:
+        from rich.console import Console
+
+        stream = sys.stderr if self._stderr else sys.stdout
+        return Console(stderr=self._stderr, width=None if stream.isatty() else _WIDE)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.console, name)
+
+
+out, err = _Late(stderr=False), _Late(stderr=True)
 # Bytes of a payload may hold what a terminal would obey; tabs and line breaks may stay.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
 
-Workspace = Annotated[
-    Path,
-    typer.Option("--workspace", "-w", envvar="C254_WORKSPACE", help="Folder that holds everything the node keeps."),
-]
+# The workspace of the command that runs, so that what its disk refuses is told with its name.
+_asked: dict[str, Path] = {}
+
+
+def _named(workspace: Path) -> Path:
+    _asked["workspace"] = workspace
+    return workspace
+
+
+def _stored(context: typer.Context, workspace: Path) -> Path:
+    """Where none is named and only the demo has run, its workspace, which is said."""
+    source = context.get_parameter_source("workspace")
+    if source is None or source.name != "DEFAULT" or workspace != DEFAULT:
+        return _named(workspace)
+    found = stored_default()
+    if found != workspace:
+        say(f"{found}: emulated data of the demo, for there is no {workspace} yet")
+    return _named(found)
+
+
+_HELP = "Folder that holds everything the node keeps."
+# The one that a command brings something into; a command that reads falls back on the demo's.
+NewWorkspace = Annotated[Path, typer.Option("--workspace", "-w", envvar="C254_WORKSPACE", help=_HELP, callback=_named)]
+Workspace = Annotated[Path, typer.Option("--workspace", "-w", envvar="C254_WORKSPACE", help=_HELP, callback=_stored)]
 Zone = Annotated[
     str, typer.Option("--tz", help="Tell times in this IANA zone, or `market` for the market's own clock.")
 ]
@@ -51,24 +93,48 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing el
 EmulatorUrl = Annotated[
     str, typer.Option("--emulator-url", envvar="C254_EMULATOR_URL", help="Fetch from this emulator instead.")
 ]
-DEFAULT_WORKSPACE = Path("workspace")
+DEFAULT_WORKSPACE, DEMO_WORKSPACE = DEFAULT, DEMO
+
+
+_WRONG_QUESTIONS = (
+    AmbiguousPlace,
+    BadLabel,
+    EmulatedData,
+    NoWorkspace,
+    SettingsError,
+    SeveralRuns,
+    UnitError,
+    UnknownName,
+    UnknownProduct,
+    WrongSpan,
+)
+FORMS = ("csv", "json", "arrow")
 
 
 class House(TyperGroup):
     """A command group whose expected errors are one line on standard error, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        # What a command makes, in a workspace or beside it, is its user's alone.
+        os.umask(0o077)
         try:
             return super().invoke(ctx)
-        except (BadLabel, UnitError, UnknownProduct, UnknownPlace, AmbiguousPlace, SettingsError) as error:
+        except _WRONG_QUESTIONS as error:
             # What was asked cannot be; a program that calls us tells it from what went wrong on the way.
             fail(str(error), 2)
-        except Carbon254Error as error:
-            fail(str(error))
         except BrokenPipeError:
             # The reader went away (`| head`); what it wanted it has.
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
             raise typer.Exit(0) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            trouble = disk_trouble(error, _asked.get("workspace", DEFAULT_WORKSPACE).absolute())
+            if trouble is not None:
+                fail(str(trouble), 2)
+            if not isinstance(error, Carbon254Error):
+                raise
+            fail(str(error))
 
 
 def group(said: str) -> typer.Typer:
@@ -86,6 +152,8 @@ def fail(message: str, code: int = 1) -> None:
 
 def complain(message: str) -> None:
     """One red line on standard error; what it quotes is shown as it is."""
+    from rich.markup import escape
+
     err.print(f"[red]{escape(plain(message))}[/red]", highlight=False, soft_wrap=True)
 
 
@@ -108,10 +176,26 @@ def settings_of(workspace: Path, **changes: Any) -> Settings:
 
 
 def existing(workspace: Path) -> Path:
-    """The folder, if it is a workspace. Raises WorkspaceError: only commands that bring data in make a new one."""
-    if not (workspace / "workspace.json").exists():
-        raise WorkspaceError(f"there is no workspace at {workspace.resolve()}; make one with: c254 demo")
+    """The folder, if it is a workspace. Raises NoWorkspace: only commands that bring data in make a new one."""
+    from carbon254.workspace import Workspace as Folder
+
+    Folder(workspace).existing()
     return workspace
+
+
+def to_write(workspace: Path) -> Path:
+    """The folder of a workspace that may be written. Raises NoWorkspace, DiskRefused."""
+    from carbon254.mirror import refuse_read_only
+
+    refuse_read_only(existing(workspace))
+    return workspace
+
+
+def to_read(workspace: Path) -> Path:
+    """The folder of a workspace, or a mirror of one that may only be read. Raises NoWorkspace, DiskTrouble."""
+    from carbon254.mirror import readable
+
+    return readable(existing(workspace))
 
 
 def secrets() -> dict[str, str]:
@@ -124,6 +208,9 @@ def secrets() -> dict[str, str]:
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
     """A table; numbers to the right, nothing for None."""
+    from rich.table import Table
+    from rich.text import Text
+
     found = [list(row) for row in rows]
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
@@ -140,9 +227,7 @@ def tell(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -
         show(columns, rows)
         return
     names = [name.replace(" ", "_") for name in columns]
-    plain_rows = [
-        dict(zip(names, (stamp(v) if isinstance(v, datetime) else v for v in row), strict=True)) for row in rows
-    ]
+    plain_rows = [dict(zip(names, (cell(v) if isinstance(v, date) else v for v in row), strict=True)) for row in rows]
     out.print_json(data=plain_rows)
 
 
@@ -166,14 +251,28 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str, zone: str) -> datetime:
-    """An instant from ISO 8601, a date (its midnight in `zone`), or `now`. Raises BadParameter with an example."""
-    if text == "now":
-        return datetime.now(UTC)
+    """An instant from ISO 8601, a date (its start in `zone`), or `now`. Raises BadParameter for what is none, and for a
+    time that the zone's clock skips or shows twice."""
+    from carbon254.calendars import moment_of
+
+    zone_of(zone)
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write 2025-07-01, 2025-07-01T14:00Z or now") from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+        return moment_of(text, zone, datetime.now(UTC), "2025-07-01, 2025-07-01T14:00Z or now")
+    except BadLabel as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def form_of(name: str, *also: str) -> str:
+    """A format that answers are printed in. Raises UnknownName."""
+    return pick("format", name, (*also, *FORMS))
+
+
+def market_days(first: str, last: str) -> tuple[str, str]:
+    """First and last market day, both included, as ISO text; either may be left out. Raises WrongSpan."""
+    low, high = (market_day(text).isoformat() if text else "" for text in (first, last))
+    if low and high and high < low:
+        raise WrongSpan(f"--to {high} is before --from {low}")
+    return low, high
 
 
 def market_day(text: str) -> date:
@@ -186,19 +285,24 @@ def market_day(text: str) -> date:
 
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its IANA name. Raises BadParameter."""
-    from carbon254.calendars import zone
+    from carbon254.calendars.zones import zone, zone_name
 
     try:
-        return zone(name)
-    except BadLabel:
-        raise typer.BadParameter(f"{name!r} is not a time zone; write one like America/Chicago or UTC") from None
+        return zone(zone_name(name))
+    except BadLabel as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Any]:
     """A bar on a terminal, silence elsewhere. Yields a function of (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, of=None: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=err.console, transient=True) as bar:
         task = bar.add_task(title, total=total)
 
         def advance(done: int, of: int | None = None) -> None:

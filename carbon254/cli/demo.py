@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, complain, out, show
+from carbon254.workspace import stored_default
+
+from .console import DEMO_WORKSPACE, AsJson, NewWorkspace, complain, out, show
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -25,7 +27,7 @@ _LIVE_HOURS = 1
 
 
 def demo(
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEMO_WORKSPACE,
     once: Annotated[bool, typer.Option("--once", help="End when everything is stored.")] = False,
     as_json: AsJson = False,
     port: Annotated[int | None, typer.Option(help="Port of the page; without it 8254, or the next free one.")] = None,
@@ -35,12 +37,14 @@ def demo(
 ) -> None:
     """Seven markets' prices from wire bytes to SQL, Python and a live page: no internet, no server to install.
 
-    Exit 1 if a request failed. Example: `c254 demo --once --json`
+    The data are emulated and have a workspace of their own. Exit 1 if a request failed.
+    Example: `c254 demo --once --json`
     """
     from carbon254.app import open_node
     from carbon254.emulator.server import running
 
     from .console import settings_of
+    from .origin import keep_apart
     from .seeding import Plan, seed_workspace
 
     began, now = time.monotonic(), datetime.now(UTC)
@@ -49,6 +53,7 @@ def demo(
     with running(seed=seed) as emulator:
         settings = settings_of(workspace, emulator_url=emulator.url, port=port)
         with open_node(settings, {}) as node:
+            keep_apart(node.workspace, node.log, node.raw, settings)
             results, desk = seed_workspace(node, emulator, plan)
             table = overview(node, desk, results, time.monotonic() - began)
             _print(table, as_json)
@@ -77,7 +82,8 @@ def overview(node: Node, desk: Desk, results: list[Result], elapsed_s: float) ->
                 "parsed": result.rows,
                 "rejected": result.rejected,
                 "stored": stored.get(result.feed, 0),
-                "bars": bars.get((stream.market, stream.market_run), 0),
+                "bars": sum(bars.get((stream.market, run.market_run), 0) for run in stream.every_run),
+                "lag_unit": "records",
                 "lag": sum(node.log.lag(name, "rows.") for name in ("project", "bars", "lake")),
             }
         )
@@ -107,7 +113,8 @@ def _print(table: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(table))
         return
     names = ("feed", "fetched", "parsed", "rejected", "stored", "bars", "lag")
-    show(names, [[line[name] for name in names] for line in table["feeds"]])
+    heads = (*names[:-1], "records to carry")
+    show(heads, [[line[name] for name in names] for line in table["feeds"]])
     out.print(f"{table['totals']['stored']:,} rows stored in {table['elapsed_s']:.1f} s", highlight=False)
 
 
@@ -115,7 +122,8 @@ def _serve(node: Node, emulator: Emulator, plan: Plan, explicit: bool, quiet: bo
     """The live page, fed by the emulator until asked to stop."""
     from carbon254.telemetry import configure_logging
 
-    from .serving import Served, carry, listener
+    from .ports import listener
+    from .serving import Served, carry
     from .streaming import Stream
 
     configure_logging(node.settings.log_level)
@@ -125,7 +133,8 @@ def _serve(node: Node, emulator: Emulator, plan: Plan, explicit: bool, quiet: bo
 
 
 def _point(url: str, node: Node) -> None:
-    where = "" if node.workspace.root == DEFAULT_WORKSPACE.resolve() else f" --workspace {node.workspace.root}"
+    root = node.workspace.root
+    where = "" if root == stored_default().resolve() else f" --workspace {os.path.relpath(root)}"
     question = '"SELECT market, max(interval_end) FROM current_prices GROUP BY market"'
     out.print(f"\nlive page: [bold]{url}[/bold]   API: {url}/docs", highlight=False, soft_wrap=True)
     command = "c254" if shutil.which("c254") else os.path.relpath(sys.argv[0])

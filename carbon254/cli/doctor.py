@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import typer
 
@@ -15,19 +17,20 @@ from .console import DEFAULT_WORKSPACE, Workspace, out
 
 _PACKAGES = ("polars", "pyarrow", "chdb", "clickhouse-connect", "pyiceberg", "apsw", "httpx2", "fastapi")
 _LOW_DISK_GB = 2.0
-_PORT = 8254
 
 Finding = tuple[str, str, str]
 
 
 def doctor(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
-    """Check the machine, the workspace and the feeds' keys; exit 1 if something cannot work.
+    """Check the machine, the workspace, the feeds' keys and providers; exit 1 if something cannot work.
 
     Example: `c254 doctor --workspace workspace`
     """
     failed = False
     marks = {"ok": "[green]ok[/green]  ", "warn": "[yellow]warn[/yellow]", "fail": "[red]fail[/red]"}
-    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (_python, _packages, _zones, _workspace, _port, _keys)
+    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (
+        _python, _packages, _zones, _workspace, _port, _keys, _providers,
+    )  # fmt: skip
     for check in checks:
         for verdict, what, advice in check(workspace):
             out.print(
@@ -43,6 +46,8 @@ def _python(_: Path) -> Iterator[Finding]:
 
 
 def _packages(_: Path) -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in _PACKAGES:
         try:
             yield "ok", f"{name} {version(name)}", ""
@@ -65,18 +70,25 @@ def _zones(_: Path) -> Iterator[Finding]:
 
 
 def _workspace(path: Path) -> Iterator[Finding]:
-    from carbon254.errors import Carbon254Error
+    from carbon254.disk import disk_trouble
+    from carbon254.errors import Carbon254Error, DiskTrouble, NoWorkspace
     from carbon254.workspace import Workspace as Folder
 
-    free = shutil.disk_usage(path if path.exists() else path.resolve().parent).free / 1e9
+    there = next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 1e9
     yield (
         "warn" if free < _LOW_DISK_GB else "ok",
         f"{free:,.1f} GB free",
         "" if free >= _LOW_DISK_GB else "free some disk",
     )
     folder = Folder(path)
-    if not folder.path("workspace.json").exists():
+    try:
+        folder.existing()
+    except NoWorkspace:
         yield "warn", f"no workspace at {folder.root}", "make one: c254 demo"
+        return
+    except DiskTrouble as trouble:
+        yield "fail", f"workspace {folder.root}", str(trouble)
         return
     running = folder.running()
     if running:
@@ -85,22 +97,42 @@ def _workspace(path: Path) -> Iterator[Finding]:
     try:
         from carbon254.app import open_node
 
-        from .console import settings_of
+        from .console import settings_of, to_read
 
-        with open_node(settings_of(path), {}) as node:
+        place = to_read(path)
+        with open_node(settings_of(place), {}) as node:
             node.hot.query("SELECT 1")
-        yield "ok", f"workspace {folder.root} opens", ""
-    except Carbon254Error as error:
-        yield "fail", f"workspace {folder.root}", str(error)
+        if place.resolve() == folder.root:
+            yield "ok", f"workspace {folder.root} opens", ""
+        else:
+            yield "warn", f"workspace {folder.root} may only be read", "to bring data in, mount it for writing"
+    except Exception as error:
+        trouble = disk_trouble(error, folder.root)
+        if trouble is None and not isinstance(error, Carbon254Error):
+            raise
+        yield "fail", f"workspace {folder.root}", str(trouble or error)
 
 
-def _port(_: Path) -> Iterator[Finding]:
+def _port(path: Path) -> Iterator[Finding]:
+    from carbon254.workspace import Workspace as Folder
+
+    from .console import settings_of
+    from .ports import holder
+
+    port = settings_of(path).port
+    running = Folder(path).running()
+    if running and urlsplit(running.url).port == port:
+        yield "ok", f"port {port} is held by this workspace's own node (process {running.pid})", ""
+        return
+    if not port:
+        yield "ok", "any free port will do (C254_PORT=0)", ""
+        return
     with socket.socket() as probe:
-        taken = probe.connect_ex(("127.0.0.1", _PORT)) == 0
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
     yield (
-        ("warn", f"port {_PORT} is taken", "c254 up takes the next free one")
+        ("warn", f"port {port} is taken by {holder(port)}", "c254 up takes the next free one")
         if taken
-        else ("ok", f"port {_PORT} is free", "")
+        else ("ok", f"port {port} is free", "")
     )
 
 
@@ -118,3 +150,29 @@ def _keys(_: Path) -> Iterator[Finding]:
                 f"{provider.name} needs a key on the internet",
                 f"set {' and '.join(missing)} ({provider.access.where})",
             )
+
+
+def _providers(path: Path) -> Iterator[Finding]:
+    from carbon254.feeds import feeds
+    from carbon254.feeds.budget import open_budget
+
+    from .answering import answers
+    from .console import settings_of
+
+    settings = settings_of(path)
+    every = {found.stream.provider.id: found.stream.provider for found in feeds().values()}
+    root = settings.emulator_url.rstrip("/")
+    urls = {name: f"{root}/{name}" if root else one.base_url for name, one in every.items()} | settings.base_urls
+    asked = {name: (one, urls[name]) for name, one in every.items() if urls[name]}
+    file = path.resolve() / "budget.db"
+    if not file.exists() or not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
+        # Nobody fetches into this workspace: there is no budget to share.
+        yield from answers(asked, lambda _host, _provider: 0.0)
+        return
+    budget = open_budget(file)
+    try:
+        yield from answers(
+            asked, lambda host, one: budget.take(host, one.min_interval_s, one.burst, datetime.now(UTC).timestamp())
+        )
+    finally:
+        budget.close()

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from carbon254.errors import PayloadRefused, UnknownFeed
+from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
 
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     EmulatorUrl,
+    NewWorkspace,
     Workspace,
     Zone,
     fail,
@@ -23,7 +24,7 @@ from .console import (
     tell,
 )
 
-app = group("Feeds: list, run, parse, status, history, replay, watermark.")
+app = group("Feeds: list, run, parse, status, history, replay, unlock, watermark.")
 FeedId = Annotated[str, typer.Option("--feed", help="Topic of the feed, like `iso.rt.lmp.caiso`.")]
 Backend = Annotated[
     str,
@@ -46,8 +47,10 @@ def list_feeds(
 
     Example: `c254 feeds list`, or `c254 feeds list --state failed`
     """
+    from carbon254.feeds import feed as find
     from carbon254.feeds import feeds
 
+    feed = find(feed).topic if feed else ""
     if partition or state or backend:
         from .books import entries
 
@@ -76,27 +79,32 @@ def parse(
 ) -> None:
     """Print files' normalised rows, without a workspace.
 
-    Rejected rows go to standard error with line and reason. Exit 3 if any row was rejected, 2 if a file is not
-    understood. Example: `c254 feeds parse RTBM-LMP-SL-202503310840.csv`
+    Rejected rows go to standard error with line and reason, and what became of the records where not all were read.
+    Exit 3 if any row was rejected, 2 if a file is not understood. Example:
+    `c254 feeds parse RTBM-LMP-SL-202503310840.csv`
     """
-    from .console import zone_of
-    from .printing import Printer, batches, choose
+    from .console import form_of, zone_of
+    from .printing import Account, Printer, batches, choose
 
-    if form not in ("csv", "json", "arrow"):
-        raise typer.BadParameter("--format is csv, json or arrow")
-    if tz != "market":
-        zone_of(tz)
+    form = form_of(form)
+    tz = "market" if tz.lower() == "market" else zone_of(tz).key
     rejected, printer = 0, Printer(form)
     for path in files:
         data = path.read_bytes()
         try:
             chosen = choose(path.name, data, feed or None)
             zone = chosen.stream.clock if tz == "market" else tz
-            for frame, rejects in batches(chosen, path.name, data):
+            account = Account(chosen)
+            for frame, rejects in batches(chosen, path.name, data, account):
                 printer.write(frame, zone)
                 for line, reason, raw in rejects:
-                    typer.echo(plain(f"{path.name}: line {line}: {reason}" + (f" | {raw}" if raw else "")), err=True)
+                    where = path.name if line is None else f"{path.name}: line {line}"
+                    typer.echo(plain(f"{where}: {reason}" + (f" | {raw}" if raw else "")), err=True)
                 rejected += len(rejects)
+            if told := account.told():
+                typer.echo(plain(f"{path.name}: {told}"), err=True)
+        except NothingYet as empty:
+            fail(f"{path.name}: unpublished: {str(empty).removeprefix(f'{path.name}: ')}", code=2)
         except (PayloadRefused, UnknownFeed) as refusal:
             fail(f"{path.name}: {refusal}".replace(f"{path.name}: {path.name}", path.name), code=2)
     printer.close()
@@ -114,7 +122,7 @@ def run(
     ] = None,
     location: Annotated[list[str] | None, typer.Option(help="Only these places, where the provider can.")] = None,
     afresh: Annotated[bool, typer.Option("--afresh", help="Ask for answers again that did not change since.")] = False,
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEFAULT_WORKSPACE,
     emulator_url: EmulatorUrl = "",
     as_json: AsJson = False,
 ) -> None:
@@ -129,15 +137,20 @@ def run(
     from .running import from_files, from_provider, opened, report
 
     stream = find(feed).stream
+    feed = stream.topic
     if not file and not start:
         raise typer.BadParameter("name a span with --from and --to, or files with --file")
+    low = moment(start, stream.clock) if start else None
+    high = moment(end, stream.clock) if end else None
+    if low:
+        from carbon254.names import in_order
+
+        low, high = in_order(low, high or low + timedelta(days=1))
     with opened(workspace, emulator_url) as desk:
         desk.fetcher.afresh = afresh
-        if file:
-            result = from_files(desk, feed, file)
+        if file or not (low and high):
+            result = from_files(desk, feed, file or [])
         else:
-            low = moment(start, stream.clock)
-            high = moment(end, stream.clock) if end else low + timedelta(days=1)
             result = from_provider(desk, feed, low, high, location or [])
         desk.carry()
         report(desk, [result], as_json)
@@ -185,14 +198,14 @@ def watermark(
 def history(
     feed: FeedId,
     partition: Partition = "",
-    limit: Annotated[int, typer.Option(help="At most so many acts.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many lines, the newest ones.", min=1)] = 100,
     backend: Backend = "",
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """What a feed or one of its partitions went through: changes of state, and who did what, when and why.
+    """What a feed went through: changes of state, and who did what, when and why; of all partitions, or of one.
 
-    Example: `c254 feeds history --feed iso.rt.lmp.spp --partition 2025-07-01`
+    Example: `c254 feeds history --feed iso.rt.lmp.spp`, or with `--partition 2025-07-01`
     """
     from carbon254.feeds import feed as find
 
@@ -230,6 +243,25 @@ def replay(
     asked = Asked(find(feed).topic, start, end, partition, arrived_from, arrived_to, prove, workers, why)
     if not replayed(workspace, asked, as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+def unlock(
+    feed: FeedId,
+    why: Annotated[str, typer.Option(help="The reason, for the audit trail.")] = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Take away the lease of a rebuild whose process is gone, so that the feed can be rebuilt again.
+
+    Seldom needed: in a workspace of its own a lease ends with its process, on servers three minutes after its last
+    heartbeat. A holder that still lives is refused its next write. Works beside a running node.
+    Example: `c254 feeds unlock --feed iso.rt.lmp.spp --why "the machine was lost"`
+    """
+    from carbon254.feeds import feed as find
+
+    from .replaying import unlocked
+
+    unlocked(workspace, find(feed).topic, why)
 
 
 @app.command()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, out, progress, say, show
+from carbon254.nearest import pick
+
+from .console import DEMO_WORKSPACE, EmulatorUrl, NewWorkspace, out, progress, say, show
 
 if TYPE_CHECKING:
     from .running import Desk
@@ -25,16 +27,16 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="Ticks (high-volume) or payloads (malformed).")] = 10_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 254,
     feed: Annotated[list[str] | None, typer.Option(help="Only these feeds (historical, continuous).")] = None,
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEMO_WORKSPACE,
     emulator_url: EmulatorUrl = "",
 ) -> None:
     """Drive the emulator into a workspace.
 
     Examples: `c254 generate --mode historical --days 7`, `c254 generate --mode malformed --count 100`
     """
-    if mode not in _MODES:
-        raise typer.BadParameter(f"--mode is one of {', '.join(_MODES)}")
     from .running import opened, report
+
+    mode, feed = pick("mode", mode, _MODES), _topics(feed)
 
     with _emulator(seed, emulator_url) as url, opened(workspace, url) as desk:
         if mode == "malformed":
@@ -42,15 +44,17 @@ def generate(
         if mode == "high-volume":
             return _high_volume(desk, count, seed)
         if mode == "continuous":
-            return _continuous(desk, feed or [])
-        results = [_days(desk, topic, days) for topic in _price_feeds(feed or [])]
+            return _continuous(desk, feed)
+        results = [_days(desk, topic, days) for topic in _price_feeds(feed)]
         desk.carry()
         report(desk, results, as_json=False)
     return None
 
 
 def emulator(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8255,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, 0 for any free one; without it 8255, or the next free one.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 254,
     nodes: Annotated[int, typer.Option(help="So many locations a nodal market; 0 for the named ones.")] = 0,
     strict: Annotated[bool, typer.Option(help="Answer 429 to whoever asks too often, as the providers do.")] = False,
@@ -61,10 +65,12 @@ def emulator(
     """
     from carbon254.emulator.server import serve
 
-    out.print(
-        f"emulator: [bold]http://127.0.0.1:{port}[/bold]  (state at /_emulator, stop with ctrl-C)", highlight=False
-    )
-    serve("127.0.0.1", port, seed, nodes=nodes, strict=strict)
+    from .ports import EMULATOR_PORT, listener
+
+    with listener("127.0.0.1", EMULATOR_PORT if port is None else port, explicit=port is not None) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        out.print(f"emulator: [bold]{url}[/bold]  (state at /_emulator, stop with ctrl-C)", highlight=False)
+        serve(listening, seed, nodes=nodes, strict=strict)
 
 
 @contextmanager
@@ -78,12 +84,17 @@ def _emulator(seed: int, url: str) -> Iterator[str]:
         yield started.url
 
 
-def _price_feeds(chosen: list[str]) -> list[str]:
-    from carbon254.feeds import feed, feeds
+def _topics(chosen: list[str] | None) -> list[str]:
+    """The feeds by their topics. Raises UnknownFeed."""
+    from carbon254.feeds import feed
 
-    if chosen:
-        return [feed(topic).topic for topic in chosen]
-    return [topic for topic, found in sorted(feeds().items()) if found.stream.dataset == "interval_prices"]
+    return [feed(topic).topic for topic in chosen or ()]
+
+
+def _price_feeds(chosen: list[str]) -> list[str]:
+    from carbon254.feeds import feeds
+
+    return chosen or [topic for topic, found in sorted(feeds().items()) if found.stream.dataset == "interval_prices"]
 
 
 def _days(desk: Desk, topic: str, days: int):
@@ -103,14 +114,14 @@ def _malformed(desk: Desk, count: int, seed: int) -> None:
     from carbon254.emulator.malformed import malformed
     from carbon254.ingest import Arrived
 
-    expected, before = 0, desk.log.count_letters()
+    expected = 0
     with progress("payloads", count) as advance:
         for done, (topic, name, data, letters) in enumerate(malformed(count, seed), start=1):
-            _, new = desk.inbox.accept(Arrived(topic, data, name, desk.clock.now()))
+            new = desk.accept(Arrived(topic, data, name, desk.clock.now()))
             expected += letters if new else 0
             advance(done)
         desk.carry()
-    made = desk.log.count_letters() - before
+    made = sum(one.letters for topic in desk.mine for one in desk.counts(topic))
     show(("payloads", "letters expected", "letters made"), [(count, expected, made)])
     out.print("see them: c254 dlq list", highlight=False)
 
@@ -128,9 +139,7 @@ def _high_volume(desk: Desk, count: int, seed: int) -> None:
             size = min(_TICK_BATCH, count - done)
             messages = ticks(seed, start + timedelta(milliseconds=10 * done), size)
             data = b"\n".join(orjson.dumps(message) for message in messages)
-            desk.inbox.accept(
-                Arrived("market.ticks", data, f"ticks {start:%Y%m%dT%H%M%S} {done}.ndjson", desk.clock.now())
-            )
+            desk.accept(Arrived("market.ticks", data, f"ticks {start:%Y%m%dT%H%M%S} {done}.ndjson", desk.clock.now()))
             advance(done + size)
         began = time.perf_counter()
         desk.carry()
@@ -149,7 +158,9 @@ def _continuous(desk: Desk, chosen: list[str]) -> None:
         while True:
             for topic in topics:
                 start, end = newest(feed(topic).stream, datetime.now(UTC))
-                new = sum(one.state == "new" for one in fetch(desk.fetcher, desk.inbox, topic, start, end))
+                offsets = [one.offset for one in fetch(desk.fetcher, desk.inbox, topic, start, end)]
+                desk.mine[topic] = [one for one in offsets if one is not None]
+                new = len(desk.mine[topic])
                 if new:
                     out.print(f"{datetime.now(UTC):%H:%M:%SZ} {topic}: {new} new payloads", highlight=False)
             desk.carry()

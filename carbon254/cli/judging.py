@@ -139,7 +139,11 @@ class Bench:
         from carbon254.feeds import feeds
 
         wanted = {check.parts for check in rules.checks if isinstance(check, HourlyMean)}
-        return {topic: standing_rows(self._ask, feeds()[topic].stream, day) for topic in wanted if topic in feeds()}
+        found = {}
+        for topic in wanted & feeds().keys():
+            stream = feeds()[topic].stream
+            found[topic] = standing_rows(self._ask, stream, day).filter(pl.col("market_run") == stream.market_run)
+        return found
 
 
 def verdict(topic: str, rules: Rules, judged: Sequence[Judged]) -> FeedVerdict:

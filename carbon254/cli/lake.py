@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carbon254.errors import SettingsError
+from carbon254.nearest import pick
 
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     Workspace,
     complain,
-    existing,
     group,
     out,
     progress,
@@ -26,6 +26,8 @@ from .console import (
     settings_of,
     show,
     tell,
+    to_read,
+    to_write,
 )
 
 if TYPE_CHECKING:
@@ -156,7 +158,7 @@ def orphans(
     Example: `c254 lake orphans --older-than 7d --delete`
     """
     before = datetime.now(UTC) - _age(older_than)
-    with _lake(workspace) as lake, progress("snapshots") as advance:
+    with _lake(workspace, writing=delete) as lake, progress("snapshots") as advance:
         found = [one for name in _names(dataset) for one in lake.orphans(name, before, advance)]
         files, size = lake.remove(found) if delete else (len(found), sum(one.bytes for one in found))
     columns = ("table", "path", "bytes", "written")
@@ -193,12 +195,13 @@ def views(
 
 
 @contextmanager
-def _lake(workspace: Path) -> Iterator[Lake]:
-    """The lake of a workspace, which a node may have open as well."""
+def _lake(workspace: Path, writing: bool = False) -> Iterator[Lake]:
+    """The lake of a workspace, which a node may have open as well; without `writing` it may be one to read only."""
     from carbon254.app import lake_of
     from carbon254.workspace import Workspace as Folder
 
-    lake = lake_of(settings_of(workspace), Folder(existing(workspace)))
+    workspace = to_write(workspace) if writing else to_read(workspace)
+    lake = lake_of(settings_of(workspace), Folder(workspace))
     try:
         yield lake
     finally:
@@ -211,7 +214,7 @@ def _lake_and_log(workspace: Path) -> Iterator[tuple[Lake, Log]]:
     from carbon254.app import open_named_log
     from carbon254.workspace import Workspace as Folder
 
-    with _lake(workspace) as lake:
+    with _lake(workspace, writing=True) as lake:
         log = open_named_log(settings_of(workspace), Folder(workspace))
         try:
             yield lake, log
@@ -220,13 +223,10 @@ def _lake_and_log(workspace: Path) -> Iterator[tuple[Lake, Log]]:
 
 
 def _names(given: list[str] | None) -> list[str]:
-    """The datasets asked for. Raises SettingsError naming those there are."""
+    """The datasets asked for, all where none is. Raises UnknownName with the nearest ones."""
     from carbon254.model import catalogue
 
-    for name in given or ():
-        if name not in catalogue():
-            raise SettingsError(f"no dataset {name!r}; there are: {', '.join(catalogue())}")
-    return list(given or catalogue())
+    return [pick("dataset", name, catalogue()) for name in given] if given else list(catalogue())
 
 
 def _age(text: str) -> timedelta:

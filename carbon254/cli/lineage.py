@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from carbon254.errors import WorkspaceError
 
-from .console import existing, market_day, out, secrets, settings_of, show, stamp
+from .console import market_day, out, secrets, settings_of, show, stamp, to_read
 
 if TYPE_CHECKING:
     from carbon254.engine.repair import Lineage
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def told(workspace: Path, feed: str, day: str, as_json: bool) -> None:
     """Print the lineage. Raises WorkspaceError where no payload held the day."""
-    found = _lineage(existing(workspace), feed, day)
+    found = _lineage(to_read(workspace), feed, day)
     if as_json:
         out.print_json(
             data=asdict(found), default=lambda value: stamp(value) if isinstance(value, datetime) else str(value)
@@ -43,7 +43,7 @@ def _lineage(workspace: Path, feed: str, day: str) -> Lineage:
 
     topic, wanted = find(feed).topic, market_day(day)
     with open_node(settings_of(workspace), secrets()) as node:
-        node.runner.drain()
+        node.catch_up()
         found = node.pipeline.repair.lineage(sources()[topic], wanted)
     if not found.payloads:
         raise WorkspaceError(

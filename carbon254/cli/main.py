@@ -17,6 +17,7 @@ from . import (
     feeds,
     generate,
     holding,
+    instruments,
     lake,
     node,
     places,
@@ -39,6 +40,7 @@ app.add_typer(quality.app, name="quality")
 quality.app.command()(holding.held)
 quality.app.command()(holding.release)
 app.add_typer(places.app, name="places")
+app.add_typer(instruments.app, name="instruments")
 for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
     calendar.app.command()(answer)
 app.command("up")(node.up)

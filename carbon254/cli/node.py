@@ -8,14 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace, err, fail, out
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace, Workspace, err, fail, out, plain, show
+
+if TYPE_CHECKING:
+    from carbon254.workspace import Running
+    from carbon254.workspace import Workspace as Folder
 
 _LOG = "node.log"
-_START_TIMEOUT_S = 60.0
+_CONSUMERS = ("normalise", "project", "bars", "lake")
+_STALLED_S, _LONGEST_S = 60.0, 900.0
+_LAST = 12
 _STOP_TIMEOUT_S = 60.0
 
 Port = Annotated[
@@ -24,7 +30,7 @@ Port = Annotated[
 
 
 def up(
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEFAULT_WORKSPACE,
     port: Port = None,
     emulator_url: EmulatorUrl = "",
     feed: Annotated[list[str] | None, typer.Option(help="Poll only these feeds; all that can be reached else.")] = None,
@@ -38,6 +44,11 @@ def up(
 
     Example: `c254 up --workspace workspace --feed iso.rt.lmp.nyiso`
     """
+    from carbon254.feeds import feed as find
+    from carbon254.nearest import pick
+
+    feed = [find(topic).topic for topic in feed or ()]
+    only = [pick("consumer", name, _CONSUMERS) for name in only or ()]
     if detach:
         return _background(workspace)
     from carbon254.app import SHARES, base_urls, open_node
@@ -45,15 +56,19 @@ def up(
     from carbon254.telemetry import configure_logging
 
     from .console import secrets, settings_of
-    from .serving import Served, carry, is_up, listener
+    from .origin import keep_apart
+    from .ports import listener
+    from .serving import Served, carry, is_up
 
     settings = settings_of(workspace, port=port, emulator_url=emulator_url)
     configure_logging(settings.log_level)
     listening = listener(settings.host, settings.port, explicit=bool(port))
     shares = {name: prefixes for name, prefixes in SHARES.items() if not only or name in only}
     with open_node(settings, secrets(), shares=shares) as node:
-        served = Served(node, listening, carries=only or ())
         topics = (feed or reachable(secrets(), base_urls(settings))) if poll and not only else []
+        if topics:
+            keep_apart(node.workspace, node.log, node.raw, settings)
+        served = Served(node, listening, carries=only or ())
         poller = Poller(node.pipeline, node.clock, topics)
         carry(node, served, poller, lambda: is_up("carbon254", served.url), only or ())
     return None
@@ -64,13 +79,22 @@ def stop(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
 
     Example: `c254 stop`
     """
+    from carbon254.workspace import DEMO
     from carbon254.workspace import Workspace as Folder
 
     running = Folder(workspace).running()
     if running is None:
-        err.print(f"no node runs {workspace}")
+        demo = Folder(DEMO).running() if workspace != DEMO else None
+        beside = f"; the demo runs in {DEMO}: c254 stop --workspace {DEMO}" if demo else ""
+        err.print(f"no node runs {workspace}{beside}")
         return
-    os.kill(running.pid, signal.SIGTERM)
+    try:
+        os.kill(running.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # It went by itself since we looked; what follows sees that.
+        pass
+    except PermissionError:
+        fail(f"process {running.pid} runs as another user: stop it as that user", 2)
     end = time.monotonic() + _STOP_TIMEOUT_S
     while Folder(workspace).running() is not None:
         if time.monotonic() > end:
@@ -93,13 +117,35 @@ def status(
     running = folder.running()
     if quiet:
         raise typer.Exit(0 if running else 1)
-    if not folder.path("workspace.json").exists():
-        fail(f"there is no workspace at {folder.root}; make one with: c254 demo --workspace {workspace}")
+    folder.existing()
     where = f"node at {running.url} (process {running.pid})" if running else "no node runs it"
-    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB, {where}", highlight=False)
+    kind = " of emulated data" if folder.emulated() else ""
+    out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB{kind}, {where}", highlight=False)
+    if running and _told_by(running.url):
+        return
     from .books import standing
 
     standing(workspace, "")
+
+
+def _told_by(url: str) -> bool:
+    """Print how every feed stands, from its node; whether it answered."""
+    from carbon254.errors import Carbon254Error
+
+    from .asking import ask
+
+    try:
+        found = ask(url, "/v1/feeds")
+    except Carbon254Error:
+        return False
+    feeds = sorted(
+        (one for one in found["feeds"] if one["payloads"] or one["open_letters"]), key=lambda one: one["topic"]
+    )
+    heads = ("feed", "batches", "rows", "watermark", "open letters")
+    show(heads, [[one[name] for name in ("topic", "payloads", "rows", "watermark", "open_letters")] for one in feeds])
+    lags = ", ".join(f"{name} {lag:,}" for name, lag in found["lag"].items())
+    out.print(f"{found['lag_unit']} to carry: {lags}", highlight=False)
+    return True
 
 
 def logs(
@@ -125,6 +171,7 @@ def _background(workspace: Path) -> None:
     folder.create()
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     with (workspace / _LOG).open("ab") as journal:
+        said_before = journal.tell()
         child = subprocess.Popen(
             [sys.executable, "-m", "carbon254.cli", *arguments],
             stdout=journal,
@@ -132,11 +179,56 @@ def _background(workspace: Path) -> None:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    end = time.monotonic() + _START_TIMEOUT_S
+    try:
+        running = _started(folder, child)
+    except BaseException as stopped:
+        # Whoever asked goes away, or gives up: a node nobody waits for any more must not be left half started.
+        if child.poll() is None:
+            child.terminate()
+        if isinstance(stopped, TimeoutError):
+            _show_last(workspace / _LOG, said_before)
+            fail(f"the node did not start: {stopped}")
+        raise
+    out.print(f"carbon254 is up: [bold]{running.url}[/bold]  (c254 logs, c254 stop)", highlight=False)
+
+
+def _started(folder: Folder, child: subprocess.Popen[bytes]) -> Running:
+    """The node, once it says where it is. Raises TimeoutError when it ended, or has not moved for a while.
+
+    A busy machine makes a start slow, not wrong: it is waited for as long as it works or writes.
+    """
+    began = moved = time.monotonic()
+    before = _progress(folder, child.pid)
     # A node that ran the workspace before is not the one that was asked for.
     while (running := folder.running()) is None or running.pid != child.pid:
-        if child.poll() is not None or time.monotonic() > end:
-            logs(workspace, lines=5)
-            fail("the node did not start; the lines above say why")
+        if (code := child.poll()) is not None:
+            ended = f"signal {-code} ({signal.Signals(-code).name}) ended it" if code < 0 else f"it ended with {code}"
+            raise TimeoutError(f"{ended}; the lines above are its last")
+        if (now := _progress(folder, child.pid)) != before:
+            moved, before = time.monotonic(), now
+        elif time.monotonic() - moved > _STALLED_S:
+            raise TimeoutError(f"process {child.pid} neither worked nor wrote anything for {_STALLED_S:.0f} s")
+        if time.monotonic() - began > _LONGEST_S:
+            raise TimeoutError(f"process {child.pid} works still, and was not ready within {_LONGEST_S:.0f} s")
         time.sleep(0.1)
-    out.print(f"carbon254 is up: [bold]{running.url}[/bold]  (c254 logs, c254 stop)", highlight=False)
+    return running
+
+
+def _progress(folder: Folder, pid: int) -> tuple[int, int]:
+    """What moves while a node starts: processor ticks it used (known on Linux), and bytes that it wrote to its log."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        worked = int(fields[11]) + int(fields[12])
+    except (OSError, IndexError):
+        worked = 0
+    log = folder.path(_LOG)
+    return worked, log.stat().st_size if log.exists() else 0
+
+
+def _show_last(log: Path, begin: int) -> None:
+    """The last lines that were written since `begin` (bytes); says so where there are none."""
+    with log.open("rb") as journal:
+        journal.seek(begin)
+        lines = journal.read().decode("utf-8", "replace").splitlines()
+    for line in lines[-_LAST:] or [f"(it wrote nothing to {log})"]:
+        err.print(plain(line), highlight=False, markup=False, soft_wrap=True)

@@ -124,12 +124,38 @@ def feeds_page() -> str:
         "",
         "## Streams",
         "",
-        "Times of a label are told in the clock; `repeat` is what separates the repeated autumn hour in the file.",
+        "Times of a label are told in the clock; `repeat` is what separates the repeated autumn hour in the file: a",
+        "twin column in UTC, the offset, a mark (its value decides, never the order of rows), or the order of rows.",
         "",
         "| feed | what | dataset | run | interval | clock | label | repeat | published | service level |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += [_stream_row(found.stream) for _, found in sorted(feeds().items())]
+    streams = [found.stream for _, found in sorted(feeds().items())]
+    lines += [_stream_row(stream) for stream in streams]
+    lines += [
+        "",
+        "## Other market runs in the same payloads",
+        "",
+        "A row's interval, bars, publication and withdrawal are those of its market run. What is due of a feed, how",
+        "fresh and how complete it is, is told by the feed's own run alone.",
+        "",
+        "| feed | run | what | interval | published | service level | withdraws | region of unlisted places |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_run_row(run) for stream in streams for run in stream.runs.values()]
+    ordered = ", ".join(f"`{stream.topic}`" for stream in streams if stream.repeat == "row_order")
+    lines += [
+        "",
+        "## Where the order of rows says something",
+        "",
+        f"In the repeated autumn hour of {ordered}:",
+        "day files of these feeds print no mark, and the second pass opens where a place's stamps step back. Keep",
+        "their rows in the file's order: shuffled rows of that hour cannot be told apart, and rows cut from those",
+        "before them are read as the first pass and flagged `ambiguous_time`. Reports of the same provider that name",
+        "the clock beside the stamp go by that name. Feeds with a mark use order only where two rows carry the same",
+        "mark or none, and flag both rows. Everywhere else rows may come in any order, on pages of any size, and give",
+        "the same table.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -180,14 +206,25 @@ def _keyless(access: Access, base_url: str) -> str:
     return "yes" if access.kind == "none" else "no"
 
 
-def _stream_row(stream: Stream) -> str:
+def _run_row(run: Stream) -> str:
+    cells = [
+        f"`{run.topic}`", run.market_run, run.title, _span(run.resolution), _published(run), _span(run.slo),
+        "yes" if run.complete else "no", run.area or run.market,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _published(stream: Stream) -> str:
     anchor = stream.publication.anchor.replace("_", " ")
-    published = f"{_span(stream.publication.delay)} after {anchor}"
     if stream.publication.delay < timedelta(0):
-        published = f"{_span(-stream.publication.delay)} before {anchor}"
+        return f"{_span(-stream.publication.delay)} before {anchor}"
+    return f"{_span(stream.publication.delay)} after {anchor}"
+
+
+def _stream_row(stream: Stream) -> str:
     cells = [
         f"`{stream.topic}`", stream.title, stream.dataset, stream.market_run, _span(stream.resolution), stream.clock,
-        stream.label.replace("_", " "), stream.repeat.replace("_", " "), published, _span(stream.slo),
+        stream.label.replace("_", " "), stream.repeat.replace("_", " "), _published(stream), _span(stream.slo),
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -51,7 +51,6 @@ _WORDS = {
     "utc": "stamps are UTC",
     "offset": "the offset",
     "zone": "the zone's name",
-    "first_flag": "a flag, true on the first pass",
     "second_flag": "a flag, true on the second pass",
     "he25": "hours numbered 1 to 25",
     "late25": "the second pass is hour 25",

@@ -19,16 +19,18 @@ import typer
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
+    NewWorkspace,
     Workspace,
     cell,
     complain,
-    existing,
     group,
     moment,
     out,
     plain,
     say,
     show,
+    to_read,
+    to_write,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def list_places(
 
     Example: `c254 places list --market PJM --kind hubs --as-of 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace) as reference:
+        market = _market(reference, market) if market else ""
         found = reference.places(kind, market or None, _moment(as_of, market))
     shown = found.head(limit) if limit > 0 else found
     _table(shown, ("market", *_HISTORY[:-2]), as_json)
@@ -77,7 +80,8 @@ def resolve(
 
     Example: `c254 places resolve "WESTERN HUB" --market PJM`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace) as reference:
+        market = _market(reference, market)
         found = reference.resolve(market, name, _moment(as_of, market))
         names = reference.names(market, found.location_id)
     facts = _facts(found) | {"names": names}
@@ -101,7 +105,8 @@ def history(
 
     Example: `c254 places history 51288 --market PJM`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace) as reference:
+        market = _market(reference, market)
         found = reference.history(market, name)
         links = reference.links(market, found["location_id"][0])
     _table(found, _HISTORY, as_json)
@@ -122,7 +127,7 @@ def load(
     ] = False,
     source: Source = "",
     as_json: AsJson = False,
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    workspace: NewWorkspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Take a list of places in. Columns: location_id; optional name, type, region, valid_from, valid_to; attributes.
 
@@ -137,7 +142,8 @@ def load(
     frame, unread = placelists.read(file.name, data)
     if complete and unread.height:
         say(f"{unread.height:,} lines could not be read, so nothing is retired: mend them, and load the list again")
-    with _reference(workspace, make=True) as reference:
+    with reference_of(workspace, make=True) as reference:
+        market = _market(reference, market)
         at, asked = _moment(effective, market), complete and not unread.height
         loaded = reference.load(kind, market, frame, at, source or file.name, asked)
     rejects = placelists.keep(workspace, f"{market_name(market)} {kind}", loaded, unread, data)
@@ -168,7 +174,8 @@ def rename(
 
     Example: `c254 places rename OLD_NODE NEW_NODE --market SPP --at 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace, writing=True) as reference:
+        market = _market(reference, market)
         reference.rename(market, old, new, _when(at, market), source, name or None)
     say(f"{old} is {new} from {at}")
 
@@ -186,7 +193,8 @@ def merge(
 
     Example: `c254 places merge NODE_A NODE_B --into NODE_C --market SPP --at 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace, writing=True) as reference:
+        market = _market(reference, market)
         reference.merge(market, olds, into, _when(at, market), source)
     say(f"{', '.join(olds)} are part of {into} from {at}")
 
@@ -204,14 +212,16 @@ def split(
 
     Example: `c254 places split NODE_C --into NODE_A --into NODE_B --market SPP --at 2025-07-01`
     """
-    with _reference(workspace) as reference:
+    with reference_of(workspace, writing=True) as reference:
+        market = _market(reference, market)
         reference.split(market, old, into, _when(at, market), source)
     say(f"{old} is {', '.join(into)} from {at}")
 
 
 @contextmanager
-def _reference(workspace: Path, make: bool = False) -> Iterator[Reference]:
-    """The reference store of a workspace, with what the feeds list. `make` makes the workspace where there is none."""
+def reference_of(workspace: Path, make: bool = False, writing: bool = False) -> Iterator[Reference]:
+    """The reference store of a workspace, with what the feeds list. `make` makes the workspace where there is none;
+    without `writing` the workspace may be one that may only be read."""
     from carbon254.stores.reference import open_reference
     from carbon254.workspace import Workspace as Folder
 
@@ -219,7 +229,8 @@ def _reference(workspace: Path, make: bool = False) -> Iterator[Reference]:
 
     if make:
         Folder(workspace).create()
-    settings = settings_of(existing(workspace))
+    workspace = to_write(workspace) if writing or make else to_read(workspace)
+    settings = settings_of(workspace)
     with open_reference(settings.reference_at(Folder(workspace).path("reference.db"))) as reference:
         if not reference.version():
             from .placelists import seed
@@ -228,21 +239,29 @@ def _reference(workspace: Path, make: bool = False) -> Iterator[Reference]:
         yield reference
 
 
+def _market(reference: Reference, name: str) -> str:
+    """A market that has a feed or a calendar, or places already. Raises UnknownName with the nearest ones."""
+    from carbon254.calendars import markets
+    from carbon254.feeds import feeds
+    from carbon254.nearest import pick
+    from carbon254.stores.reference import market_name
+
+    known = {market_name(one.stream.market) for one in feeds().values()} | set(map(market_name, markets()))
+    return pick("market", market_name(name), sorted(known | set(reference.markets())))
+
+
 def _moment(text: str, market: str) -> datetime | None:
     return _when(text, market) if text else None
 
 
 def _when(text: str, market: str) -> datetime:
     """An instant; a bare date or time is the market's own. Raises BadParameter."""
-    from carbon254.calendars import market_day_span
     from carbon254.feeds import feeds
     from carbon254.stores.reference import market_name
 
     named = market_name(market) if market else ""
     clocks = [one.stream.clock for one in feeds().values() if one.stream.market == named]
-    clock = clocks[0] if clocks else "UTC"
-    found = moment(text, clock)
-    return market_day_span(datetime.fromisoformat(text).date(), clock)[0] if len(text) == len("YYYY-MM-DD") else found
+    return moment(text, clocks[0] if clocks else "UTC")
 
 
 def _facts(found: Resolved) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from carbon254.errors import PayloadRefused
+from carbon254.api.cells import csv_text, told_text
+from carbon254.errors import NothingYet, PayloadRefused
 
 if TYPE_CHECKING:
-    from carbon254.feeds import Feed
+    from carbon254.feeds import Feed, Rows
 
 PRICE_COLUMNS = (
     "market", "market_run", "location", "interval_start", "interval_end", "lmp", "energy", "congestion", "loss", "ghg",
@@ -20,18 +21,55 @@ PRICE_COLUMNS = (
 )  # fmt: skip
 
 
-def batches(feed: Feed, name: str, data: bytes) -> Iterator[tuple[pl.DataFrame, list[tuple[int | None, str, str]]]]:
-    """(rows, rejects as (line, reason, raw)) of each batch of a payload. Raises PayloadRefused."""
-    from carbon254.feeds import Payload
-    from carbon254.stages import normalise
-    from carbon254.wire.archive import unpack
+class Account:
+    """What became of a file's records, as far as that is known without a workspace."""
 
-    for inner, content in unpack(name, data):
-        for rows in feed.parse(Payload(content, inner, feed.stream)):
-            done = normalise(rows.frame, feed.stream)
-            late = done.rejects.join(rows.frame, on="line", how="left", maintain_order="left")
-            bad = [*rows.rejects.iter_rows(), *((row["line"], row["reason"], "") for row in late.iter_rows(named=True))]
-            yield shape(done.frame, feed), sorted(bad, key=lambda reject: reject[0] or 0)
+    def __init__(self, feed: Feed) -> None:
+        from carbon254.engine.tally import Pages, Tally
+        from carbon254.model import dataset
+
+        self._pages, self._tally = Pages(), Tally(dataset(feed.stream.dataset))
+
+    def add(self, rows: Rows, frame: pl.DataFrame, late: pl.Series) -> None:
+        """Count a batch: `frame` are its observations, `late` the records that gave none of them for want of a time."""
+        self._pages.add(rows.counted)
+        for line in rows.rejects["line"]:
+            if line is None:
+                self._tally.refuse()
+        marked = self._tally.take(rows, frame, late)
+        if marked.height:
+            self._tally.goes_out(marked, {})
+        self._tally.close()
+
+    def told(self) -> str:
+        """The counts, and of how much the file is a part; empty where every record was read and nothing lacks."""
+        tally, part = self._tally, self._pages.part
+        if tally.out == tally.records and not part:
+            return ""
+        counts = {"read": tally.out, "duplicate": tally.duplicate, "rejected": tally.rejected}
+        told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        more = f"; {part}, the rest is on other pages" if part else ""
+        return f"{tally.records:,} records: {told}{more}"
+
+
+def batches(
+    feed: Feed, name: str, data: bytes, account: Account | None = None
+) -> Iterator[tuple[pl.DataFrame, list[tuple[int | None, str, str]]]]:
+    """(rows, rejects as (line, reason, raw)) of each batch of a payload. Raises PayloadRefused."""
+    from carbon254.stages import normalise
+
+    for rows in feed.read(name, data):
+        if rows.frame.is_empty():
+            if account is not None:
+                account.add(rows, rows.frame, pl.Series([], dtype=pl.Int64))
+            yield pl.DataFrame(), list(rows.rejects.iter_rows())
+            continue
+        done = normalise(rows.frame, feed.stream)
+        if account is not None:
+            account.add(rows, done.frame, done.rejects["line"])
+        late = done.rejects.join(rows.frame, on="line", how="left", maintain_order="left")
+        bad = [*rows.rejects.iter_rows(), *((row["line"], row["reason"], "") for row in late.iter_rows(named=True))]
+        yield shape(done.frame, feed), sorted(bad, key=lambda reject: reject[0] or 0)
 
 
 def shape(frame: pl.DataFrame, feed: Feed) -> pl.DataFrame:
@@ -57,15 +95,20 @@ class Printer:
 
         An Arrow stream has one schema: its times stay in the zone of the first batch.
         """
+        if not frame.width:
+            return
         if self._columns and frame.columns != self._columns:
             raise PayloadRefused("its columns are not those of the files before it; print it by itself")
+        nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+        if nested and self._form == "csv":
+            raise PayloadRefused(f"CSV has no lists, and {', '.join(nested)} holds some: take --format json or arrow")
         frame = told_in(frame, zone)
         if self._form == "arrow":
             self._stream(frame.to_arrow())
         elif self._form == "csv":
-            sys.stdout.write(as_text(frame).write_csv(include_header=not self._columns))
+            sys.stdout.write(csv_text(told_text(as_text(frame), zone), header=not self._columns))
         elif frame.height:
-            sys.stdout.write(as_text(frame).write_ndjson())
+            sys.stdout.write(told_text(as_text(frame), zone).write_ndjson())
         self._columns = frame.columns
 
     def _stream(self, table: pa.Table) -> None:
@@ -83,7 +126,7 @@ class Printer:
 
 def told_in(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     """The same instants told in `zone`."""
-    timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
+    timed = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
     return frame if zone == "UTC" else frame.with_columns(pl.col(name).dt.convert_time_zone(zone) for name in timed)
 
 
@@ -92,7 +135,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     timed = {name: kind.time_zone for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)}
     texts = []
     for name, zone in timed.items():
-        mark = "Z" if zone == "UTC" else "%:z"
+        mark = "Z" if zone == "UTC" else "%:z" if zone else ""
         whole = pl.col(name).dt.strftime(f"%Y-%m-%dT%H:%M:%S{mark}")
         exact = pl.col(name).dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{mark}")
         texts.append(pl.when(pl.col(name).dt.microsecond() == 0).then(whole).otherwise(exact).alias(name))
@@ -105,15 +148,18 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
     Where several do, a feed whose own market run is the file's comes before those that merely take it too.
     Raises PayloadRefused listing the candidates where none or several are left.
     """
-    from carbon254.feeds import candidates, feed
+    from carbon254.feeds import candidates, explained, feed
 
     if topic:
         return feed(topic)
     found = candidates(name, data)
     if not found:
-        raise PayloadRefused(f"{name}: no feed knows this file; name one with --feed (see: c254 feeds list)")
+        why = explained(name, data)
+        raise type(why)(f"{name}: {why}")
     if len(found) == 1:
         return feed(found[0])
+    if all(feed(topic).unpublished(name, data) for topic in found):
+        raise NothingYet(f"{name}: {feed(found[0]).unpublished(name, data)}")
     runs = {topic: run for topic in found if (run := _run_of(topic, name, data)) is not None}
     own = [topic for topic, run in runs.items() if run == feed(topic).stream.market_run]
     understood = own if len(own) == 1 else list(runs)
@@ -124,11 +170,15 @@ def choose(name: str, data: bytes, topic: str | None) -> Feed:
 
 
 def _run_of(topic: str, name: str, data: bytes) -> str | None:
-    """The market run of a file's first row as this feed reads it, empty where it has none; None if it cannot."""
+    """The market run that a file states in its first row, as this feed reads it; empty where it has none.
+
+    None if the feed cannot read it. What the card says of every row of its feed is no statement of the file.
+    """
     from carbon254.feeds import feed
 
     try:
-        frame, _ = next(batches(feed(topic), name, data), (pl.DataFrame(), []))
+        read = (rows.frame for rows in feed(topic).read(name, data) if rows.frame.height)
+        frame = next(read, pl.DataFrame())
     except PayloadRefused:
         return None
-    return frame["market_run"][0] if "market_run" in frame.columns and frame.height else ""
+    return frame["market_run"][0] or "" if "market_run" in frame.columns else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, complain, existing, fail, out, progress, say, show
+from .console import DEFAULT_WORKSPACE, AsJson, Workspace, complain, existing, fail, out, progress, say, show, to_read
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -30,8 +30,9 @@ def verify(
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """Check everything stored: payloads, log, hot store and lake; harm is named by feed and partition (exit 1).
+    """Check everything stored: payloads, log, stores, ledger, quality; harm is named by feed and partition (exit 1).
 
+    It says how much it compared; where there is nothing to compare, nothing is sound (exit 1).
     With --receipt derive an answer again, also after corrections: it is equal, or where it differs is told (exit 1).
     With --hash print the tables' canonical hashes: two workspaces that saw the same arrivals have the same.
     Checking needs the workspace to itself; a receipt may be verified beside a running node.
@@ -53,7 +54,8 @@ def _receipt(path: Path, workspace: Path, as_json: bool) -> None:
     with carbon254.open(existing(workspace)) as reader:
         verdict = reader.verify(found)
     if as_json:
-        told = {"equal": verdict.equal, "differs": verdict.differs, "notes": verdict.notes, "rows": verdict.rows}
+        told = {"equal": verdict.equal, "differs": verdict.differs, "notes": verdict.notes, "rows": verdict.rows,
+                "payloads": verdict.payloads}  # fmt: skip
         typer.echo(json.dumps(told))
     else:
         for note in verdict.notes:
@@ -64,8 +66,8 @@ def _receipt(path: Path, workspace: Path, as_json: bool) -> None:
         fail(f"the answer known at {found.known_at} does not come out again")
     if not as_json:
         out.print(
-            f"equal: {verdict.rows:,} rows as known at {found.known_at}, rows {found.rows.hash[:16]}…, "
-            f"data {found.root[:16]}…",
+            f"equal: {verdict.rows:,} rows as known at {found.known_at}, of {verdict.payloads:,} payloads, "
+            f"rows {found.rows.hash[:16]}…, data {found.root[:16]}…",
             highlight=False,
         )
 
@@ -89,32 +91,40 @@ def _everything(workspace: Path, as_json: bool) -> None:
     from .console import settings_of
 
     # A workspace in use is refused before its files are looked at: they are changing.
-    folder = Folder(existing(workspace))
+    workspace = to_read(workspace)
+    folder = Folder(workspace)
     folder.claim()
     folder.release()
     # A harmed log must not be opened for work: what is derived from it would be wrong too.
     file = folder.path("log.db")
     on_kafka = bool(settings_of(workspace).kafka_bootstrap)
     problems = [] if on_kafka else [f"log: {problem}" for problem in check_file(file)]
-    payloads = 0
+    compared: dict[str, int] = {}
     if not problems:
         try:
-            with _opened(workspace) as node, progress("feeds") as advance:
-                problems = [str(finding) for finding in soundness(node).findings(advance)]
-                payloads = sum(1 for _ in node.raw.ids())
+            with _opened(workspace) as node, progress("payloads") as advance:
+                asked = soundness(node)
+                problems = [str(finding) for finding in asked.findings(advance)]
+                compared = {name: n for name, n in asked.compared.items() if n}
+                compared |= {"places": node.reference.places().height}
         except SettingsError:
             # Nothing was looked at: this says nothing of the workspace.
             raise
         except (Carbon254Error, RuntimeError, OSError) as error:
             problems.append(f"the workspace cannot be opened: {' '.join(str(error).split())[:300]}")
+    payloads = compared.get("payloads", 0)
     if as_json:
-        typer.echo(json.dumps({"sound": not problems, "payloads": payloads, "problems": problems}))
+        sound = not problems and payloads > 0
+        typer.echo(json.dumps({"sound": sound, "payloads": payloads, "compared": compared, "problems": problems}))
     else:
         for problem in problems[:_SHOWN]:
             complain(problem)
     if problems:
         fail(f"{len(problems)} problems")
+    if not payloads:
+        fail("nothing to compare: the workspace holds no payload; bring one in with: c254 feeds run --feed … --file …")
     if not as_json:
+        say("compared: " + ", ".join(f"{n:,} {name}" for name, n in compared.items()))
         out.print(f"{payloads:,} payloads, the log, the hot store and the lake are sound", highlight=False)
 
 
@@ -124,8 +134,8 @@ def _opened(workspace: Path) -> Iterator[Node]:
 
     from .console import secrets, settings_of
 
-    with open_node(settings_of(existing(workspace)), secrets()) as node:
-        node.runner.drain()
+    with open_node(settings_of(to_read(workspace)), secrets()) as node:
+        node.catch_up()
         yield node
 
 
@@ -136,8 +146,9 @@ def soundness(node: Node) -> Soundness:
 
     pipeline = node.pipeline
     return Soundness(
-        node.log, node.raw, node.hot, node.lake, node.ledger, pipeline.normaliser, pipeline.prover, sources()
-    )
+        node.log, node.raw, node.hot, node.lake, node.ledger, pipeline.normaliser, pipeline.prover, sources(),
+        {"quality": node.quality, "verdict": pipeline.days.verdicts},
+    )  # fmt: skip
 
 
 def show_proof(before: Proof, after: Proof, as_json: bool, rows: int, payloads: int) -> None:
@@ -149,7 +160,7 @@ def show_proof(before: Proof, after: Proof, as_json: bool, rows: int, payloads: 
         told = {
             "before": before.root,
             "after": after.root,
-            "equal": before.root == after.root,
+            "equal": compared(before, after) and before.root == after.root,
             "differs": [{"feed": one.feed, "partition": one.partition, "what": one.what} for one in changed],
             "partitions": [
                 {"feed": one.feed, "partition": one.partition, "payloads": len(one.payloads), "code": one.code,
@@ -167,5 +178,11 @@ def show_proof(before: Proof, after: Proof, as_json: bool, rows: int, payloads: 
     out.print(f"root before  {before.root}\nroot after   {after.root}", highlight=False)
     for one in changed:
         complain(f"differs: {one}")
-    if not changed:
-        say("equal: the raw payloads and this code make exactly what was stored")
+    if not changed and compared(before, after):
+        kept, held = len(after.partitions), sum(one.rows for one in after.partitions)
+        say(f"equal: {kept:,} partitions, {held:,} rows: the raw payloads and this code make exactly what was stored")
+
+
+def compared(before: Proof, after: Proof) -> bool:
+    """Whether two proofs say anything: of no rows they are equal whatever happened."""
+    return any(one.rows for proof in (before, after) for one in proof.partitions)

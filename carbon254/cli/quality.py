@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,16 +17,17 @@ from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
     Workspace,
-    existing,
     fail,
     group,
     market_day,
+    market_days,
     moment,
     out,
     progress,
     say,
     settings_of,
     show,
+    to_read,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def run(
         with _bench(workspace, at, again) as (bench, entries):
             verdicts = _judge(bench, entries, feed or [], first, last)
     _tell(verdicts, as_json)
+    _something(verdicts)
     if any(verdict.missed for verdict in verdicts) or _too_low(_overall(verdicts)):
         raise typer.Exit(1)
 
@@ -93,8 +95,15 @@ def report(
     with _bench(workspace, at, again=False) as (bench, entries):
         verdicts = _judge(bench, entries, feed or [], first, last)
         told = bench.at
+    _something(verdicts)
     to_file.write_text(page(told, [(one.feed, _days(one), one.services) for one in verdicts]), "utf-8")
     out.print(f"{to_file}: {sum(len(one.days) for one in verdicts):,} partitions of {len(verdicts)} feeds")
+
+
+def _something(verdicts: Sequence[FeedVerdict]) -> None:
+    """Nothing judged is no good score. Exits with 1 then."""
+    if not any(one.days for one in verdicts):
+        fail("nothing to judge: no partition of these feeds and days is stored; see: c254 feeds list")
 
 
 @app.command("explain")
@@ -199,8 +208,8 @@ def _judge(bench: Bench, entries: dict[str, list[Any]], names: list[str], first:
     from carbon254.feeds import feed as feed_named
     from carbon254.feeds import feeds
 
-    lowest = market_day(first).isoformat() if first else ""
-    highest = market_day(last).isoformat() if last else "9999-12-31"
+    lowest, last = market_days(first, last)
+    highest = last or date.max.isoformat()
     chosen = [feed_named(name) for name in names] or [feeds()[name] for name in sorted(entries) if name in feeds()]
     found = []
     with progress("feeds", len(chosen)) as advance:
@@ -221,7 +230,8 @@ def _bench(workspace: Path, at: str, again: bool) -> Iterator[tuple[Bench, dict[
     from .books import books
     from .judging import Bench
 
-    folder = Folder(existing(workspace))
+    workspace = to_read(workspace)
+    folder = Folder(workspace)
     entries: dict[str, list[Any]] = {}
     with books(workspace) as (ledger, _):
         for entry in ledger.entries(limit=1_000_000):

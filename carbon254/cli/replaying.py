@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .console import existing, market_day, moment, progress, say, secrets, settings_of
-from .proving import show_proof
+from carbon254.names import in_order
+
+from .console import existing, fail, market_day, moment, progress, say, secrets, settings_of
+from .proving import compared, show_proof
 
 if TYPE_CHECKING:
     from carbon254.app import Node
@@ -43,6 +45,8 @@ def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
         span = _span(node, asked)
         if span is None:
             say("nothing of this feed arrived then; nothing was rebuilt")
+            if asked.prove:
+                _nothing(asked)
             return True
         node.runner.drain()
         pipeline, how = node.pipeline, How(asked.workers, None, _who(), asked.why)
@@ -58,7 +62,41 @@ def replayed(workspace: Path, asked: Asked, as_json: bool) -> bool:
     if not as_json:
         days = f"{done.partitions[0]} … {done.partitions[-1]}" if done.partitions else "none"
         say(f"rebuilt {done.rows:,} rows of {asked.feed} from {done.payloads:,} payloads; market days: {days}")
+    if before is not None and after is not None and not compared(before, after):
+        _nothing(asked)
     return before is None or after is None or before.root == after.root
+
+
+def unlocked(workspace: Path, feed: str, why: str) -> None:
+    """Take the lease of a feed's rebuild from whoever holds it, and write down who did and why."""
+    from datetime import UTC
+
+    from carbon254.engine.rebuilder import lease_of, table_lease_of
+    from carbon254.pipeline import sources
+    from carbon254.stores.ledger import Act, open_ledger
+    from carbon254.workspace import Workspace
+
+    folder, now = Workspace(existing(workspace)), datetime.now(UTC)
+    ledger = open_ledger(settings_of(folder.root).ledger_at(folder.path("ledger.db")))
+    try:
+        names = lease_of(feed), table_lease_of(sources()[feed].dataset.name)
+        mine = ledger.lease(names[0])
+        # The table's lease may be that of another feed's rebuild, which goes on.
+        held = [one for one in map(ledger.lease, names) if one and mine and one.holder == mine.holder]
+        taken = [gone for one in held if (gone := ledger.unlock(one.name, f"unlocked by {_who()}", now))]
+        if not taken:
+            say(f"nobody is rebuilding {feed}; nothing was unlocked")
+            return
+        told = f"took the lease of {taken[0].holder}" + (f": {why}" if why else "")
+        ledger.record([Act(now, _who(), "unlock", feed, "", told)])
+    finally:
+        ledger.close()
+    say(f"{feed} can be rebuilt again; what {taken[0].holder} still writes of it is refused")
+
+
+def _nothing(asked: Asked) -> None:
+    fail(f"nothing to compare: no row of {asked.feed} is of that span; see what there is: "
+         f"c254 feeds list --feed {asked.feed}")  # fmt: skip
 
 
 def _span(node: Node, asked: Asked) -> tuple[datetime, datetime] | None:
@@ -72,13 +110,11 @@ def _span(node: Node, asked: Asked) -> tuple[datetime, datetime] | None:
     if asked.partition:
         return day_span(source.stream, market_day(asked.partition))
     if asked.arrived_from:
-        edges = moment(asked.arrived_from, clock), moment(asked.arrived_to, clock)
+        edges = in_order(moment(asked.arrived_from, clock), moment(asked.arrived_to, clock))
         found = node.pipeline.rebuilder.arrived(asked.feed, *edges)
         return None if found is None else whole_days(source, found[0], found[1] + timedelta(microseconds=1))
     low, high = moment(asked.start, clock), moment(asked.end, clock)
-    if low >= high:
-        raise typer.BadParameter(f"--from {asked.start} is not before --to {asked.end}")
-    return whole_days(source, low, high)
+    return whole_days(source, *in_order(low, high))
 
 
 def _who() -> str:

@@ -22,29 +22,41 @@ from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
 from carbon254.pipeline import fetch, trouble_of
-from carbon254.stores.ledger import open_ledger
-from carbon254.stores.log import Log
+from carbon254.stores.ledger import FATES, Counts, Ledger, open_ledger
+from carbon254.stores.log import Log, records_of
 from carbon254.stores.raw import open_raw
 from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
 
 from .beside import wait_until_carried
 from .console import complain, progress, say, secrets, settings_of, show
+from .origin import keep_apart
+
+_AT_ONCE = 500
 
 
 @dataclass
 class Result:
-    """What one feed's run came to."""
+    """What one feed's run came to: payloads by what became of them, and the records of the new ones.
+
+    `records` is the sum of the five below it; `rows` are the rows that went out of them.
+    """
 
     feed: str
     new: int = 0
     repeated: int = 0
     unpublished: int = 0
     failed: int = 0
-    rows: int = 0
+    records: int = 0
+    stored: int = 0
+    confirmed: int = 0
+    duplicate: int = 0
     rejected: int = 0
     held: int = 0
+    rows: int = 0
+    letters: int = 0
     errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -58,18 +70,32 @@ class Desk:
     clock: Clock
     node: Node | None
     checks: FeedRunner
-    before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ledger: Ledger
+    mine: dict[str, list[int]] = field(default_factory=dict)
+
+    def accept(self, arrived: Arrived) -> bool:
+        """Put a payload in the inbox; whether it is new."""
+        taken = self.inbox.take(arrived)
+        self.keep(arrived.topic, taken.offset)
+        return taken.new
+
+    def keep(self, feed: str, offset: int | None) -> None:
+        """Remember a payload of ours by its record in the raw log."""
+        if offset is not None:
+            self.mine.setdefault(feed, []).append(offset)
 
     def carry(self) -> None:
-        """Carry what is pending to every store, or wait until the running node has."""
+        """Carry what is pending to every store, or wait until the running node has carried what is ours."""
         if self.node is not None:
             self.node.runner.drain()
         else:
-            wait_until_carried(self.workspace, self.log)
+            wait_until_carried(self.workspace, self.log, self.mine)
 
-    def counts(self, feed: str) -> tuple[int, int]:
-        """(end of the log, letters of the feed): where counting starts."""
-        return self.log.end_offset(), self.log.count_letters(f"dlq.{feed}")
+    def counts(self, feed: str) -> list[Counts]:
+        """What became of the records of our payloads."""
+        offsets = self.mine.get(feed, [])
+        parts = [offsets[start : start + _AT_ONCE] for start in range(0, len(offsets), _AT_ONCE)]
+        return [one for part in parts for one in self.ledger.counts(feed, part, len(part))]
 
 
 @contextmanager
@@ -79,8 +105,11 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     folder = Workspace(workspace)
     if folder.running() is None:
         with open_node(settings, secrets()) as node:
+            keep_apart(node.workspace, node.log, node.raw, settings)
             pipeline = node.pipeline
-            yield Desk(folder, node.log, pipeline.inbox, pipeline.fetcher, node.clock, node, pipeline.checks)
+            yield Desk(
+                folder, node.log, pipeline.inbox, pipeline.fetcher, node.clock, node, pipeline.checks, node.ledger
+            )
         return
     clock = ServerClock() if settings.emulator_url else SystemClock()
     log = open_named_log(settings, folder)
@@ -88,8 +117,9 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
     try:
         fetcher = Fetcher(base_urls(settings), secrets(), clock, open_budget(folder.path("budget.db")))
         raw = open_raw(settings.raw_at(folder.path("raw")), settings.s3_endpoint)
+        keep_apart(folder, log, raw, settings)
         inbox = Inbox(raw, log, Metrics())
-        yield Desk(folder, log, inbox, fetcher, clock, None, FeedRunner(ledger, clock))
+        yield Desk(folder, log, inbox, fetcher, clock, None, FeedRunner(ledger, clock), ledger)
     finally:
         ledger.close()
         log.close()
@@ -97,24 +127,28 @@ def opened(workspace: Path, emulator_url: str = "") -> Iterator[Desk]:
 
 def from_files(desk: Desk, feed: str, files: Sequence[Path]) -> Result:
     """Put files in the inbox."""
-    result, desk.before[feed] = Result(feed), desk.counts(feed)
+    result = Result(feed)
     with progress(feed, len(files)) as advance:
         for done, path in enumerate(files, start=1):
-            _, new = desk.inbox.accept(Arrived(feed, path.read_bytes(), path.name, desk.clock.now()))
-            result.new += new
-            result.repeated += not new
+            data = path.read_bytes()
+            empty = find(feed).unpublished(path.name, data)
+            new = desk.accept(Arrived(feed, data, path.name, desk.clock.now()))
+            result.unpublished += bool(empty)
+            result.new += new and not empty
+            result.repeated += not new and not empty
             advance(done)
     return result
 
 
 def from_provider(desk: Desk, feed: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Result:
     """Ask the provider for [start, end)."""
-    result, desk.before[feed] = Result(feed), desk.counts(feed)
+    result = Result(feed)
     with progress(feed) as advance:
         asked = fetch(desk.fetcher, desk.inbox, feed, start, end, locations)
         checked = desk.checks.around(find(feed).stream, start, end, asked, trouble_of)
         for done, fetched in enumerate(checked, start=1):
             setattr(result, fetched.state, getattr(result, fetched.state) + 1)
+            desk.keep(feed, fetched.offset)
             if fetched.state == "failed":
                 result.errors.append(fetched.error)
             advance(done)
@@ -122,12 +156,15 @@ def from_provider(desk: Desk, feed: str, start: datetime, end: datetime, locatio
 
 
 def settle(desk: Desk, result: Result) -> Result:
-    """Count the rows and letters that came of it."""
-    after, letters = desk.before[result.feed]
-    result.rows = sum(record.headers["rows"] for record in desk.log.scan(f"rows.{result.feed}", after))
-    held = desk.log.scan(f"held.{result.feed}", after)
-    result.held = sum(record.headers["rows"] for record in held if not (record.key or "").startswith("resolved-"))
-    result.rejected = desk.log.count_letters(f"dlq.{result.feed}") - letters
+    """Count what became of the records of our payloads of a feed."""
+    counts = desk.counts(result.feed)
+    for name in ("records", *FATES, "letters"):
+        setattr(result, name, sum(getattr(one, name) for one in counts))
+    if counts:
+        mine, first = {one.payload for one in counts}, min(one.payload for one in counts)
+        rows = records_of(desk.log, f"rows.{result.feed}", first)
+        result.rows = sum(record.headers["rows"] for record in rows if record.headers["raw"] in mine)
+    result.notes = [f"{one.name}: {one.note}" for one in sorted(counts, key=lambda one: one.payload) if one.note]
     return result
 
 
@@ -137,12 +174,14 @@ def report(desk: Desk, results: Sequence[Result], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([vars(result) for result in settled]))
         return
-    names = ("feed", "new", "repeated", "unpublished", "failed", "rows", "rejected")
+    names = ("feed", "new", "repeated", "unpublished", "failed", "records", *FATES)
     show(names, [[getattr(result, name) for name in names] for result in settled])
     for result in settled:
         for error in result.errors[:3]:
             complain(f"{result.feed}: {error}")
-        if result.rejected:
+        for note in result.notes[:3]:
+            say(note)
+        if result.letters:
             say(f"see why: c254 dlq list --feed {result.feed}")
         if result.held:
-            say(f"{result.held:,} rows are held back by quality checks: c254 quality held --feed {result.feed}")
+            say(f"{result.held:,} records are held back by quality checks: c254 quality held --feed {result.feed}")

@@ -43,7 +43,14 @@ class Plan:
 def seed_workspace(node: Node, emulator: Emulator, plan: Plan) -> tuple[list[Result], Desk]:
     """Bring the plan's data through the whole flow; returns what each feed came to."""
     desk = Desk(
-        node.workspace, node.log, node.pipeline.inbox, node.pipeline.fetcher, node.clock, node, node.pipeline.checks
+        node.workspace,
+        node.log,
+        node.pipeline.inbox,
+        node.pipeline.fetcher,
+        node.clock,
+        node,
+        node.pipeline.checks,
+        node.ledger,
     )
     spans = list(_spans(plan))
     results: dict[str, Result] = {}
@@ -57,7 +64,7 @@ def seed_workspace(node: Node, emulator: Emulator, plan: Plan) -> tuple[list[Res
     results["market.ticks"] = _push_ticks(desk, plan)
     if plan.faults:
         for topic, name, data, _ in malformed(_FAULTS, plan.seed):
-            _, new = desk.inbox.accept(Arrived(topic, data, name, plan.now))
+            new = desk.accept(Arrived(topic, data, name, plan.now))
             results[topic].new += new
     desk.carry()
     return list(results.values()), desk
@@ -75,9 +82,9 @@ def tick_lines(seed: int, start: datetime, count: int, step: timedelta) -> bytes
 
 def _push_ticks(desk: Desk, plan: Plan) -> Result:
     topic = "market.ticks"
-    result, desk.before[topic] = Result(topic), desk.counts(topic)
+    result = Result(topic)
     data = tick_lines(plan.seed, plan.now - timedelta(seconds=_TICKS), _TICKS, timedelta(seconds=1))
-    _, new = desk.inbox.accept(Arrived(topic, data, "demo ticks.ndjson", plan.now))
+    new = desk.accept(Arrived(topic, data, "demo ticks.ndjson", plan.now))
     result.new += new
     return result
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, Workspace
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace
 from .node import Port
 
 
@@ -30,8 +30,8 @@ _CARRIES = {
 
 
 def serve(
-    stage: Annotated[Stage, typer.Argument(help="normalise, enrich, aggregate or project.")],
-    workspace: Workspace = DEFAULT_WORKSPACE,
+    stage: Annotated[Stage, typer.Argument(case_sensitive=False, help="normalise, enrich, aggregate or project.")],
+    workspace: NewWorkspace = DEFAULT_WORKSPACE,
     port: Port = None,
     emulator_url: EmulatorUrl = "",
     feed: Annotated[list[str] | None, typer.Option(help="normalise also polls these feeds.")] = None,
@@ -42,20 +42,26 @@ def serve(
     Example: `C254_KAFKA_BOOTSTRAP=kafka://kafka:9092 c254 serve project --workspace project`
     """
     from carbon254.app import SHARES, open_node
+    from carbon254.feeds import feed as find
     from carbon254.poller import Poller
     from carbon254.telemetry import configure_logging
 
     from .console import secrets, settings_of
-    from .serving import Served, carry, is_up, listener
+    from .origin import keep_apart
+    from .ports import listener
+    from .serving import Served, carry, is_up
 
+    feed = [find(topic).topic for topic in feed or ()]
     settings = settings_of(workspace, emulator_url=emulator_url)
     carries = _carried(stage, bool(settings.hot_url), bool(settings.kafka_bootstrap), bool(settings.schema_registry))
     configure_logging(settings.log_level)
     listening = listener(settings.host, _PORTS[stage] if port is None else port, explicit=True)
     shares = {name: prefixes for name, prefixes in SHARES.items() if name in carries}
     with open_node(settings, secrets(), shares=shares) as node:
+        if feed and stage is Stage.normalise:
+            keep_apart(node.workspace, node.log, node.raw, settings)
         served = Served(node, listening, reading=stage is Stage.project, carries=carries)
-        poller = Poller(node.pipeline, node.clock, feed or [] if stage is Stage.normalise else [])
+        poller = Poller(node.pipeline, node.clock, feed if stage is Stage.normalise else [])
         carry(node, served, poller, lambda: is_up(stage, served.url), carries)
 
 

@@ -13,32 +13,18 @@ import uvicorn
 
 from carbon254 import portal
 from carbon254.api.app import create_app, create_service
+from carbon254.api.connections import server_config
 from carbon254.api.rooms import Rooms
+from carbon254.api.turns import Allowed
 from carbon254.app import Node
 from carbon254.errors import WorkspaceError
 from carbon254.feeds import feeds
+from carbon254.settings import Settings
 
 from .console import out
-from .ports import holder
 
-_START_TIMEOUT_S = 20.0
-_TRIES = 50
-
-
-def listener(host: str, port: int, explicit: bool) -> socket.socket:
-    """A bound socket: on `port`, or the next free one where the port was not asked for by name.
-
-    Raises WorkspaceError saying what to do when the asked port is taken.
-    """
-    for candidate in [port] if explicit or port == 0 else range(port, port + _TRIES):
-        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, candidate))
-            return listening
-        except OSError:
-            listening.close()
-    raise WorkspaceError(f"port {port} is taken by {holder(port)}; stop it, or take another: --port 0 finds a free one")
+# A busy machine may take long; a server that is alive and has not begun by then never will.
+_START_TIMEOUT_S = 300.0
 
 
 class Served:
@@ -60,27 +46,36 @@ class Served:
             ready=node.runner.told,
             notary=node.notary(),
             asks=node.asks(carries or node.pipeline.steps(), reading),
+            reference=node.reference,
+            strict=node.settings.strict,
+            emulated=node.emulated,
+            allowed=_allowed(node.settings),
         )
         app = create_app(self._rooms) if reading else create_service(self._rooms)
         if reading:
             portal.mount(app)
         host, port = listening.getsockname()[:2]
         self.url = f"http://{host}:{port}"
-        self._listening = listening
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-        self._server = uvicorn.Server(config)
+        self._listening, self._failure = listening, ""
+        self._server = uvicorn.Server(server_config(app))
         self._thread = threading.Thread(target=self._run, name="c254-http", daemon=True)
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._listening])
+        try:
+            self._server.run(sockets=[self._listening])
+        except BaseException as error:
+            # Also SystemExit, which is how this server gives up: who waits for it is told why.
+            self._failure = f"{type(error).__name__}: {error}"
 
     def start(self) -> None:
         """Return once the server answers."""
         self._thread.start()
         end = time.monotonic() + _START_TIMEOUT_S
         while not self._server.started:
-            if time.monotonic() > end or not self._thread.is_alive():
-                raise WorkspaceError("the HTTP server did not start; its log says why")
+            if not self._thread.is_alive():
+                raise WorkspaceError(f"the HTTP server did not start: {self._failure or 'it ended at once'}")
+            if time.monotonic() > end:
+                raise WorkspaceError(f"the HTTP server did not start within {_START_TIMEOUT_S:.0f} s")
             time.sleep(0.02)
 
     def drain(self) -> None:
@@ -92,6 +87,12 @@ class Served:
         self._rooms.closing.set()
         self._server.should_exit = True
         self._thread.join(10)
+
+
+def _allowed(settings: Settings) -> Allowed:
+    return Allowed(
+        settings.query_slots, settings.query_waiting, settings.query_seconds, settings.streams, settings.streams_each
+    )
 
 
 class Feeding(Protocol):

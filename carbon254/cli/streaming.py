@@ -19,6 +19,8 @@ from .seeding import live_topics, tick_lines
 _INTERVAL = timedelta(minutes=5)
 _STEP_S = 3
 _TICKS_A_SECOND = 5
+# While nobody looks at the page, its ticks come in fewer, larger messages.
+_UNSEEN_S = 30
 
 
 class Stream:
@@ -26,6 +28,7 @@ class Stream:
 
     def __init__(self, node: Node, emulator: Emulator, seed: int, live_from: datetime) -> None:
         self._node, self._emulator, self._seed, self._at = node, emulator, seed, live_from
+        self._told = datetime.now(UTC).replace(microsecond=0)
         self._stop = threading.Event()
         self._poller = Poller(node.pipeline, node.clock, live_topics())
         self._thread = threading.Thread(target=self._run, name="c254-demo", daemon=True)
@@ -62,10 +65,13 @@ class Stream:
                 structlog.get_logger().warning("fetch failed", feed=topic, error=str(error))
 
     def _tick(self) -> None:
-        """A second's ticks."""
-        now = datetime.now(UTC)
-        data = tick_lines(
-            self._seed, now.replace(microsecond=0), _TICKS_A_SECOND, timedelta(seconds=1 / _TICKS_A_SECOND)
-        )
-        self._node.pipeline.inbox.accept(Arrived("market.ticks", data, f"{now:%Y%m%dT%H%M%S}.ndjson", now))
+        """Wait a second, and send the ticks since the last: each second while somebody looks, else each half minute."""
         self._stop.wait(1.0)
+        now = datetime.now(UTC)
+        seconds = min(_UNSEEN_S, int((now - self._told).total_seconds()))
+        if seconds < (1 if self._node.cache.watched() else _UNSEEN_S):
+            return
+        self._told = now.replace(microsecond=0)
+        start, count = self._told - timedelta(seconds=seconds), seconds * _TICKS_A_SECOND
+        data = tick_lines(self._seed, start, count, timedelta(seconds=1 / _TICKS_A_SECOND))
+        self._node.pipeline.inbox.accept(Arrived("market.ticks", data, f"{now:%Y%m%dT%H%M%S}.ndjson", now))

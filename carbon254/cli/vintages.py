@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import json
+import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, Zone, market_day, moment, say, show, stamp, zone_of
+from carbon254.errors import RunsMixed
+
+from .console import (
+    DEFAULT_WORKSPACE,
+    AsJson,
+    Workspace,
+    Zone,
+    form_of,
+    market_day,
+    moment,
+    say,
+    show,
+    stamp,
+    zone_of,
+)
 
 if TYPE_CHECKING:
     from carbon254.reader import Result
@@ -43,6 +58,7 @@ def prices(
 ) -> None:
     """Interval prices of a span: current, as known at a moment, at a settlement rung, or the change between two.
 
+    Name the run where several answer: they are told on standard error, and refused with C254_STRICT=1.
     Example: `c254 prices MISO 2025-07-01 2025-07-02 INDIANA.HUB --rung S7 --against S105`
     """
     import carbon254
@@ -50,10 +66,11 @@ def prices(
 
     if against and not rung:
         raise typer.BadParameter("--against needs --rung: the earlier of the two, e.g. --rung S7 --against S105")
-    zone = market_named(market).clock if tz == "market" else tz
-    zone_of(zone)
-    span, places = (moment(start, zone), moment(end, zone)), location or []
-    with carbon254.open(workspace) as reader:
+    zone = zone_of(market_named(market).clock if tz.lower() == "market" else tz).key
+    span, places, form = (moment(start, zone), moment(end, zone)), location or [], form_of(form, "table")
+    with carbon254.open(workspace) as reader, warnings.catch_warnings():
+        # What is warned of stands in the note, which is printed.
+        warnings.simplefilter("ignore", RunsMixed)
         if against:
             _print(reader.change(market, *span, rung, against, places, run=run), _CHANGE, form, zone)
             return
@@ -95,11 +112,9 @@ def _print(found: Result, columns: tuple[str, ...], form: str, zone: str) -> Non
         told = told_in(frame.select(columns), zone)
         show(told.columns, told.iter_rows())
         say(f"{frame.height:,} rows")
-    elif form in ("csv", "json", "arrow"):
+    else:
         printer = Printer(form)
         printer.write(frame, zone)
         printer.close()
-    else:
-        raise typer.BadParameter("--format is table, csv, json or arrow")
     if found.note:
         say(found.note)

@@ -1,7 +1,8 @@
 """ERCOT public API: settlement point prices of the day-ahead market (NP4-190-CD) and of real time (NP6-905-CD).
 
 Answers describe their columns in `fields` and give rows as positional arrays in pages. Hours are told by their end in
-Central time; DSTFlag is true on the first pass of the repeated autumn hour and false everywhere else.
+Central time; DSTFlag is true on the second pass of the repeated autumn hour and false everywhere else. The
+second pass is printed before the first, as in a recorded answer: the columns of the sort tie on the two rows.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def _table(world: World, ask: Ask, name: str, starts: Ints) -> pl.DataFrame:
     )
     label = "hourEnding" if step == 3_600 else "deliveryHour"
     keys = [label, "settlementPoint"] if step == 3_600 else [label, "deliveryInterval", "settlementPoint"]
-    ordered = frame.sort(["deliveryDate", *keys], descending=[True, *(False for _ in keys)], maintain_order=True)
+    turned = [True, *(False for _ in keys), True]
+    ordered = frame.sort(["deliveryDate", *keys, "DSTFlag"], descending=turned, maintain_order=True)
     return _asked_hours(ask, ordered).select([column for column, _, _ in columns])
 
 
@@ -117,15 +119,15 @@ def _labels(starts: Ints, step: int) -> pl.DataFrame:
             "hourEnding": [f"{moment.hour + 1:02d}:00" for moment in moments],
             "deliveryHour": [moment.hour + 1 for moment in moments],
             "deliveryInterval": [moment.minute * 60 // step + 1 for moment in moments],
-            "DSTFlag": [_first_pass(moment) for moment in moments],
+            "DSTFlag": [_second_pass(moment) for moment in moments],
         },
         schema_overrides={"deliveryHour": pl.Int64, "deliveryInterval": pl.Int64, "DSTFlag": pl.Boolean},
     )
 
 
-def _first_pass(moment: datetime) -> bool:
-    """True where the same local label comes once more."""
-    return moment.fold == 0 and moment.replace(fold=1).utcoffset() != moment.utcoffset()
+def _second_pass(moment: datetime) -> bool:
+    """True where the same local label came once before."""
+    return moment.fold == 1 and moment.replace(fold=0).utcoffset() != moment.utcoffset()
 
 
 def _document(ask: Ask, name: str, frame: pl.DataFrame, page: int, size: int) -> bytes:

@@ -1,6 +1,6 @@
 """Payloads that are wrong on purpose, across the seven markets: what the dead letters are tested and shown with.
 
-Payloads come in turn: one that cannot be read at all (cut, a web page, empty, a renamed column, noise), which makes one
+Payloads come in turn: one that cannot be read at all (cut, a web page, zeros, a renamed column, noise), which makes one
 dead letter, then one that can be read but for a known number of rows, each of which makes one.
 """
 
@@ -77,9 +77,9 @@ def _page(data: bytes, number: int) -> bytes:
     return b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1><p>incident %d</p></body></html>" % number
 
 
-def _empty(data: bytes, number: int) -> bytes:
-    """Line ends only; of a different number each time, since equal payloads are taken once."""
-    return b"\n" * (1 + number)
+def _zeros(data: bytes, number: int) -> bytes:
+    """What a disk leaves of a file; of a different length each time, since equal payloads are taken once."""
+    return b"\0" * (64 + number)
 
 
 def _renamed(data: bytes, number: int) -> bytes:
@@ -90,4 +90,4 @@ def _noise(data: bytes, number: int) -> bytes:
     return b"".join(key("noise", number, turn).to_bytes(8, "little") for turn in range(64))
 
 
-_UNREADABLE: tuple[Callable[[bytes, int], bytes], ...] = (_cut, _page, _empty, _renamed, _noise)
+_UNREADABLE: tuple[Callable[[bytes, int], bytes], ...] = (_cut, _page, _zeros, _renamed, _noise)

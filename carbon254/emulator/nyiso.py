@@ -1,7 +1,8 @@
-"""NYISO public CSV: `damlbmp` and `realtime` zonal LBMP of a day.
+"""NYISO public CSV: `damlbmp`, `rtlbmp` (hourly real-time) and `realtime` zonal LBMP of a day.
 
-Day-ahead stamps are the hour's beginning, real-time stamps the interval's end, both local and without a mark: the
-repeated autumn hour is told by row order alone. Congestion is printed with the opposite sign.
+Hourly stamps are the hour's beginning, real-time stamps the interval's end, both local and without a mark: the
+repeated autumn hour is told by row order alone. Congestion is printed with the opposite sign. The real-time file of the
+running day ends with the commitment run's look ahead: quarter hours, from the next that is more than five minutes away.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from .places import Places
 from .world import Answer, Ask, World, day_starts
 
 CLOCK = "America/New_York"
-_PATH = re.compile(r"/(damlbmp|realtime)/(\d{8})(damlbmp|realtime)_(zone|gen)\.csv$")
+_PATH = re.compile(r"/(damlbmp|rtlbmp|realtime)/(\d{8})(damlbmp|rtlbmp|realtime)_(zone|gen)\.csv$")
+_REAL_TIME = "iso.rt.lmp.nyiso"
+_QUARTER_S, _AHEAD_INTERVALS = 900, 10
 # folder: (feed, seconds an interval, shift from start to stamp, stamp)
 _FILES = {
     "damlbmp": ("iso.da.lmp.nyiso", 3_600, 0, "%m/%d/%Y %H:%M"),
-    "realtime": ("iso.rt.lmp.nyiso", 300, 300, "%m/%d/%Y %H:%M:%S"),
+    "rtlbmp": ("iso.rth.lmp.nyiso", 3_600, 0, "%m/%d/%Y %H:%M"),
+    "realtime": (_REAL_TIME, 300, 300, "%m/%d/%Y %H:%M:%S"),
 }
 
 
@@ -40,7 +44,12 @@ def answer(ask: Ask, world: World) -> Answer:
     release = world.release(topic, ask.address, starts)
     if not release.count:
         return _missing(ask)
-    return Answer(_render(world, match[1], starts[: release.count]), published=release.published)
+    out = starts[: release.count]
+    table = _render(world, match[1], out, step)
+    if topic == _REAL_TIME and len(out) < len(starts):
+        ahead = _ahead(int(out[-1]) + step, int(starts[-1]) + step)
+        table = pl.concat([table, _render(world, match[1], ahead, _QUARTER_S, "RTC")])
+    return Answer(table.write_csv(quote_style="non_numeric", float_precision=2).encode(), published=release.published)
 
 
 def _missing(ask: Ask) -> Answer:
@@ -48,12 +57,22 @@ def _missing(ask: Ask) -> Answer:
     return Answer(words.encode(), "text/html", 404)
 
 
-def _render(world: World, folder: str, starts: Ints) -> bytes:
+def _ahead(last: int, closes: int) -> Ints:
+    """Starts of the look ahead behind a dispatch interval that ends at `last`; `closes` ends the file's day."""
+    first = last // _QUARTER_S * _QUARTER_S + _QUARTER_S
+    first += _QUARTER_S * (first - last <= 300)
+    ends = np.arange(first, min(first + _AHEAD_INTERVALS * _QUARTER_S, closes + 1), _QUARTER_S, dtype=np.int64)
+    return ends - _QUARTER_S
+
+
+def _render(world: World, folder: str, starts: Ints, step: int, run: str = "") -> pl.DataFrame:
+    """The rows of the intervals that start at `starts` and are `step` seconds long."""
     topic, _, shift, pattern = _FILES[folder]
+    shift = step if shift else 0
     chosen = _by_name(world.places("nyiso"))
-    found = world.prices(topic, chosen, starts)
+    found = world.prices(topic, chosen, starts, run)
     scale = float(10**found.decimals)
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "Time Stamp": text.per_interval(text.stamps(text.local(starts, CLOCK, shift), pattern), len(chosen)),
             "Name": text.per_location(chosen.names, len(starts)),
@@ -63,7 +82,6 @@ def _render(world: World, folder: str, starts: Ints) -> bytes:
             "Marginal Cost Congestion ($/MWHr)": ((0 - found.congestion) / scale).reshape(-1),
         }
     )
-    return frame.write_csv(quote_style="non_numeric", float_precision=2).encode()
 
 
 def _by_name(everything: Places) -> Places:

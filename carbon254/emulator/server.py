@@ -103,10 +103,10 @@ def running(
         listener.close()
 
 
-def serve(host: str = "127.0.0.1", port: int = 8254, seed: int = 254, *, nodes: int = 0, strict: bool = False) -> None:
-    """Serve until interrupted (for the command line)."""
-    listener = _listener(host, port)
-    uvicorn.Server(_config(State(seed, nodes, strict))).run(sockets=[listener])
+def serve(listening: socket.socket, seed: int = 254, *, nodes: int = 0, strict: bool = False) -> None:
+    """Serve on a bound socket until interrupted (for the command line)."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    uvicorn.Server(_config(State(seed, nodes, strict))).run(sockets=[listening])
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -130,10 +130,11 @@ def _config(state: State) -> uvicorn.Config:
 
 
 def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
-    deadline = time.monotonic() + 10
+    # A busy machine may take long; as long as the thread lives, it is on its way.
+    deadline = time.monotonic() + 300
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
-            raise RuntimeError("the emulator did not start")
+            raise RuntimeError("the emulator did not start: its thread ended, or never came to serve")
         time.sleep(0.005)
 
 

@@ -1,7 +1,7 @@
 """SPP file browser: `DA-LMP-SL-*.csv` of a market day and `RTBM-LMP-SL-*.csv` of a five-minute interval.
 
 Files are named by the local end of the interval (a `d` marks the repeated hour); columns carry both local and GMT ends.
-The last two rows of an interval belong to the western balancing area (BAA SWPW), which is another market.
+The last two rows of an interval belong to the western balancing area (BAA SWPW), which is a market run of its own.
 """
 
 from __future__ import annotations

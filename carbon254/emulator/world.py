@@ -121,13 +121,13 @@ class World:
             later += _of_day(stream, revision.market_day, starts[:count]) * revision.after_s
         return Release(count, int((due[:count] + later).max()))
 
-    def prices(self, topic: str, chosen: Places, starts: Ints) -> Prices:
-        """The prices as last published."""
-        return self.history(topic, chosen, starts)[-1]
+    def prices(self, topic: str, chosen: Places, starts: Ints, run: str = "") -> Prices:
+        """The prices as last published, of the feed's own market run where none is named."""
+        return self.history(topic, chosen, starts, run)[-1]
 
-    def history(self, topic: str, chosen: Places, starts: Ints) -> list[Prices]:
+    def history(self, topic: str, chosen: Places, starts: Ints, run: str = "") -> list[Prices]:
         """The prices as first published, then after each revision."""
-        stream = feed(topic).stream
+        stream = feed(topic).stream.of_run(run)
         market = MARKETS[stream.provider.id]
         live = stream.product_tier != "day_ahead"
         found = [prices(self.seed, market, stream.market_run, live, chosen.keys, starts)]

@@ -7,7 +7,7 @@ bars are computed again from current prices, wider ones from narrower ones. Doin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -19,8 +19,9 @@ import pyarrow as pa
 from carbon254.faults import reach
 from carbon254.model import dataset
 from carbon254.model.arrow import conform
+from carbon254.model.ticks import ORDERED_BY
 from carbon254.stages import WIDTHS, bars_of_prices, bars_of_ticks, roll_up, widths_for
-from carbon254.stages.aggregate import SERIES, window, window_end
+from carbon254.stages.aggregate import BAR_SERIES, OWNER, SERIES, window, window_end
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.literal import literal
 from carbon254.stores.log import Log, Record
@@ -35,19 +36,22 @@ MAX_ROWS = 1_000_000
 _FEW_PLACES = 500
 _GRID = 64
 _ROUNDING = 1e-12
+# The engine's own rounding gives seconds from 1970 on only.
+_MICROS = "toUnixTimestamp64Micro(event_time)"
+_MINUTE = f"fromUnixTimestamp64Micro({_MICROS} - positiveModulo({_MICROS}, 60000000), 'UTC')"
 _PRICE_COLUMNS = [*SERIES, "location", "interval_start", "interval_end", "lmp", "flags"]
-_TICK_COLUMNS = ["market", "instrument", "event_time", "price", "quantity", "flags"]
-_BAR_COLUMNS = [
-    *SERIES, "location", "bar_start", "open", "high", "low", "close", "mean", "volume", "weight", "count", "flags",
-]  # fmt: skip
+_TICK_COLUMNS = [*OWNER, "market", "instrument", "price", "quantity", "flags", *ORDERED_BY]
+_VALUES = ("open", "high", "low", "close", "mean", "volume", "weight", "count", "flags")
+_BAR_COLUMNS = [*BAR_SERIES, "location", "bar_start", *_VALUES]
 Repaired = Callable[[Source, Sequence[Record], Mapping[str, pl.DataFrame]], None]
 
 
 @dataclass(frozen=True)
 class _Series:
-    """How one feed's rows become bars."""
+    """How rows of one market run of a feed become bars."""
 
     source: Source
+    run: str = ""
 
     @property
     def ticks(self) -> bool:
@@ -55,7 +59,7 @@ class _Series:
 
     @property
     def resolution(self) -> timedelta:
-        return timedelta(0) if self.ticks else self.source.stream.resolution
+        return timedelta(0) if self.ticks else self.source.stream.of_run(self.run).resolution
 
     @property
     def clock(self) -> str:
@@ -90,9 +94,16 @@ class Barmaker:
         self, log: Log, hot: HotStore, sources: Mapping[str, Source], repaired: Repaired | None = None
     ) -> None:
         self._log, self._hot, self._sources, self._repaired = log, hot, sources, repaired
+        self._complete = False
 
     def step(self, limit: int = 256) -> int:
-        """Recompute the windows that pending rows touched; returns the number of records."""
+        """Recompute the windows that pending rows touched; returns the number of records.
+
+        The first step makes bars again that another version of the table could not keep.
+        """
+        if not self._complete:
+            self._make_again()
+            self._complete = True
         ready = self._log.offsets(PROJECT)
         pending = [r for r in self._log.read(CONSUMER, "rows.", limit) if r.offset <= ready.get(r.topic, 0)]
         records = within(pending, MAX_ROWS)
@@ -106,6 +117,23 @@ class Barmaker:
             commit(self._log, CONSUMER, records)
             reach("bars.done")
         return len(records)
+
+    def _make_again(self) -> None:
+        """Bars of ticks of every stored day, where the table was laid out anew without them."""
+        if not self._hot.superseded("ohlc_bars"):
+            return
+        build = self._log.end_offset()
+        for topic, source in self._sources.items():
+            if not _Series(source).ticks:
+                continue
+            mine = f"FROM store.market_ticks WHERE feed = {literal(topic)}"
+            days = self._hot.fetch(f"SELECT DISTINCT toDate32(event_time) AS day {mine} ORDER BY day")["day"]
+            for day in days.to_pylist():
+                on_day = f"{mine} AND toDate32(event_time) = toDate32('{day}')"
+                found = self._hot.fetch(f"SELECT DISTINCT market, instrument, {_MINUTE} AS minute {on_day}")
+                self.rebuild(source, pl.DataFrame(found).rename({"minute": "event_time"}), build)
+                reach("bars.made_again")
+        self._hot.made_again("ohlc_bars")
 
     def _recompute(self, series: _Series, records: Sequence[Record]) -> None:
         build = max(record.offset for record in records)
@@ -124,7 +152,19 @@ class Barmaker:
         With `only_news` bars that come out as they are stored stay as they are, and so does what depends on them alone.
         Gives the bars rebuilt by width where others stood before, None where there were none.
         """
-        series = _Series(source)
+        found: dict[str, pl.DataFrame] = {}
+        corrected = False
+        for series, mine in _by_run(source, rows):
+            made = self._rebuild(series, mine, build, only_news)
+            corrected |= made is not None
+            for width, bars in (made or {}).items():
+                found[width] = pl.concat([found[width], bars], how="diagonal_relaxed") if width in found else bars
+        return found if corrected else None
+
+    def _rebuild(
+        self, series: _Series, rows: pl.DataFrame, build: int, only_news: bool
+    ) -> Mapping[str, pl.DataFrame] | None:
+        """The same for rows of one market run."""
         widths = widths_for(series.resolution or WIDTHS["1m"])
         touched = rows.select(window(series.time, widths[0], series.clock).alias("bar_start")).unique()
         inputs, alone = self._inputs(series, rows, touched, widths[0])
@@ -153,7 +193,7 @@ class Barmaker:
         where = self._where(series, bars, _spans(bars["bar_start"], WIDTHS[width]), "bar_start")
         sql = f"SELECT {', '.join(_BAR_COLUMNS)} FROM ohlc_bars WHERE width = '{width}' AND {where}"
         stored = pl.DataFrame(self._hot.fetch(sql)).cast(dict(bars.select(_BAR_COLUMNS).schema))  # pyright: ignore[reportArgumentType]
-        key = [*SERIES, "bar_start"]
+        key = [*BAR_SERIES, "bar_start"]
         beside = bars.join(stored.with_columns(_there=True), on=key, how="left", suffix="_was", maintain_order="left")
         same = pl.all_horizontal(_alike(name, beside.schema[name]) for name in _BAR_COLUMNS if name not in key)
         return bars.filter(beside.select((~(pl.col("_there").fill_null(False) & same)).alias("news"))["news"])
@@ -189,7 +229,7 @@ class Barmaker:
         sql = f"SELECT {columns} FROM ohlc_bars WHERE width = '{narrower}' AND {where}"
         stored = pl.DataFrame(self._hot.fetch(sql)).cast(dict(own.schema))  # pyright: ignore[reportArgumentType]
         around = stored.filter(window("bar_start", wider, series.clock).is_in(touched.implode()))
-        others = around.join(own, on=[*SERIES, "bar_start"], how="anti")
+        others = around.join(own, on=[*BAR_SERIES, "bar_start"], how="anti")
         return pl.concat([own, others]) if others.height else own
 
     def _where(self, series: _Series, rows: pl.DataFrame, spans: list[tuple[datetime, datetime]], time: str) -> str:
@@ -211,9 +251,20 @@ class Barmaker:
                 pl.lit(build, dtype=pl.UInt64).alias("build"), pl.lit(str(build)).alias("batch_id")
             )
             width = bars["width"][0]
-            series = bars["market"][0] + bars["market_run"][0] + bars["location_id"][0]
-            token = f"bars-{build}-{width}-{series}-{bars['bar_start'].min()}-{bars.height}"
+            series = "|".join(bars[name][0] for name in BAR_SERIES)
+            values = bars.select(*_VALUES).hash_rows().sum()
+            token = f"bars-{build}-{width}-{series}-{bars['bar_start'].min()}-{bars.height}-{values}"
             self._hot.insert("ohlc_bars", conform(marked, dataset("ohlc_bars")), token)
+
+
+def _by_run(source: Source, rows: pl.DataFrame) -> Iterator[tuple[_Series, pl.DataFrame]]:
+    """Rows by their market run; ticks have one."""
+    if not source.stream.runs or "market_run" not in rows.columns:
+        yield _Series(source), rows
+        return
+    names = rows["market_run"].cast(pl.String)
+    for name in names.unique().sort():
+        yield _Series(source, name), rows.filter(names == name)
 
 
 def _alike(name: str, kind: pl.DataType) -> pl.Expr:
@@ -242,7 +293,7 @@ def _all_different(rows: pl.DataFrame) -> bool:
 def _incomplete(bars: pl.DataFrame, narrower: str, wider: str, clock: str) -> pl.Series:
     """Starts of the `wider` windows that some series' bars do not fill."""
     counted = (
-        bars.group_by(*SERIES, window("bar_start", wider, clock).alias("bar_start"))
+        bars.group_by(*BAR_SERIES, window("bar_start", wider, clock).alias("bar_start"))
         .agg(pl.len().alias("have"))
         .with_columns(((window_end(wider, clock) - pl.col("bar_start")) / WIDTHS[narrower]).alias("full"))
     )

@@ -1,19 +1,28 @@
-"""One payload on its way: its batches go through the stages in order, and what cannot becomes letters."""
+"""One payload on its way: its batches go through the stages in order, and what cannot becomes letters.
+
+Rows of one batch may be of several market runs. From when they were known to the record they go out in, each run is
+carried by itself, with its own traits: a record of `rows.<topic>` holds rows of one run.
+
+All rows of a payload are one statement, and the gate judges it whole: how a parser cuts it decides nothing.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
-from carbon254.calendars import day_of, market_day_span
-from carbon254.model import Flag
+from carbon254.calendars import day_of, market_day_of, market_day_span
+from carbon254.calendars.skew import OUT_OF_ORDER, ahead
+from carbon254.model import Flag, Stream
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
-from carbon254.stages.enrich import Directory, name_places
+from carbon254.stages.enrich import Directory, enrich_ticks, name_places
 from carbon254.stores.log import Letter, NewRecord, Record
 
 from .codec import encode
@@ -22,11 +31,27 @@ from .outcome import Outcome
 from .quarantine import Release, held_record, held_rows
 from .seen import SeenStore
 from .source import ParsedRows, Source
+from .tally import AGAIN, Pages, Tally
 
 _PARTIAL = 0.5
+# Rows of one record of `rows.<topic>`.
+_RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
+
+
+@dataclass
+class _Run:
+    """What one market run of the payload has come to: rows to be judged, how many went out, whether some were held."""
+
+    stream: Stream
+    seen: SeenStore | None
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    rows: int = 0
+    parted: bool = False
+    # Whether an earlier payload brought an interval of this one; always possible where that is not remembered.
+    repeated: bool = False
 
 
 class Work:
@@ -37,16 +62,19 @@ class Work:
         source: Source,
         record: Record,
         outcome: Outcome,
-        seen: SeenStore | None,
+        seen_of: Callable[[Stream], SeenStore] | None,
         places: Directory,
         releases: Releases,
+        instruments: pl.DataFrame | None = None,
     ) -> None:
         headers = record.headers
         published = headers.get("published_at")
-        self._source, self._record, self._outcome, self._seen = source, record, outcome, seen
-        self._places, self._releases = places, releases
-        self._batches = 0
-        self._parted = False
+        self._source, self._record, self._outcome, self._seen_of = source, record, outcome, seen_of
+        self._places, self._releases, self._instruments = places, releases, instruments
+        self._batches, self._taken = 0, 0
+        self._runs: dict[str, _Run] = {}
+        self._tally = outcome.tally = Tally(source.dataset)
+        self._pages = Pages()
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
             payload=headers["sha256"],
@@ -59,21 +87,33 @@ class Work:
         """One parsed batch through normalise, known-at and enrich."""
         for line, reason, raw in rows.rejects.iter_rows():
             self.letter(line, reason, raw, "parse")
+        self._pages.add(rows.counted)
+        self._outcome.part = self._pages.part
+        if rows.frame.is_empty():
+            self._tally.take(rows, rows.frame, rows.rejects["line"].clear())
+            return
         done = normalise(rows.frame, self._source.stream)
         if done.rejects.height:
             raws = rows.frame.join(done.rejects.select("line"), on="line", how="semi")
             for (line, reason), raw in zip(done.rejects.iter_rows(), raws.iter_rows(named=True), strict=False):
                 self.letter(line, reason, json.dumps(raw, default=str), "normalise")
         if done.frame.height:
-            self._emit(done.frame)
+            self._emit(self._tally.take(rows, done.frame, done.rejects["line"]))
+        else:
+            self._tally.take(rows, done.frame, done.rejects["line"])
 
     def finish(self) -> None:
-        """After the last batch: withdraw what a complete payload no longer lists; remember what it listed."""
-        if self._seen is not None and self._source.stream.complete and not self._outcome.letters:
-            self._withdraw(self._seen.seen)
+        """After the last batch: judge the statement; withdraw what a complete payload no longer lists."""
+        self.judge()
+        whole = not self._outcome.letters and not self._outcome.part
+        for run in self._runs.values():
+            if run.seen is not None and run.stream.complete and whole:
+                self._withdraw(run, run.seen.seen)
 
     def letter(self, line: int | None, reason: str, raw: str, stage: str) -> None:
         """Keep what could not be read, with its reason."""
+        if line is None:
+            self._tally.refuse()
         self._outcome.letters.append(
             Letter(
                 id=None,
@@ -91,35 +131,65 @@ class Work:
         )
 
     def _emit(self, frame: pl.DataFrame) -> None:
-        if self._seen is None:
+        if self._seen_of is None:
+            run = self._run(self._source.stream.market_run)
             frame = self._plain_arrival(frame)
-        else:
-            frame = arrivals.known(frame, self._source.stream, self._arrival, self._seen.load(frame))
-            self._seen.remember(frame, self._arrival)
-        self._store(frame)
-
-    def _store(self, frame: pl.DataFrame) -> None:
-        frame = enrich(frame, self._source.stream, self._places)
-        split = self._judged(frame, self._source.gate) if self._source.gate else None
-        if split is None or split.held is None:
-            self._publish(frame)
+            frame = by_arrival(frame) if "event_time" in frame.columns else enrich(frame, run.stream, self._places)
+            run.frames.append(frame if self._instruments is None else enrich_ticks(frame, self._instruments))
             return
-        self._parted = True
-        if split.good.height:
-            self._publish(split.good)
-        self._hold(split.held)
+        runs = frame["market_run"].cast(pl.String).unique(maintain_order=True).to_list()
+        for name in runs:
+            mine, run = frame if len(runs) == 1 else frame.filter(pl.col("market_run") == name), self._run(name)
+            assert run.seen is not None
+            seen = run.seen.load(mine)
+            pairs = mine.select("interval_start", "interval_end").unique().iter_rows()
+            run.repeated |= any(seen.names_before(pair, self._arrival.offset) for pair in pairs)
+            mine = arrivals.known(mine, run.stream, self._arrival, seen)
+            run.seen.remember(mine, self._arrival)
+            run.frames.append(enrich(mine, run.stream, self._places))
 
-    def _judged(self, frame: pl.DataFrame, gate: Gate) -> Split:
+    def judge(self) -> None:
+        """Part what was taken, run by run: rows go out or stay. A refusal cuts it short, and what came is judged."""
+        for run in self._runs.values():
+            if run.frames:
+                self._part(run)
+        self._tally.close()
+
+    def _part(self, run: _Run) -> None:
+        frame = run.frames[0] if len(run.frames) == 1 else pl.concat(run.frames, how="diagonal_relaxed")
+        run.frames = []
+        gate = self._source.gate_of(run.stream)
+        split = self._judged(frame, gate, run) if gate else Split(frame, None)
+        run.parted = split.held is not None
+        for rows in split.good.iter_slices(_RECORD_ROWS):
+            if rows.height:
+                self._publish(rows, run)
+        if split.held is not None:
+            self._hold(split.held, run)
+
+    def _run(self, name: str) -> _Run:
+        if name not in self._runs:
+            stream = self._source.stream.of_run(name)
+            self._runs[name] = _Run(
+                stream, self._seen_of(stream) if self._seen_of else None, repeated=self._seen_of is None
+            )
+        return self._runs[name]
+
+    def _judged(self, frame: pl.DataFrame, gate: Gate, run: _Run) -> Split:
         """What the gate lets through; fingerprints of long batches are compared with other days' and remembered."""
-        if self._seen is None or not gate.spans_blocks(frame):
+        if run.seen is None or not gate.spans_blocks(frame):
             return gate.split(frame, self._arrival.received_at)
-        days = day_of(frame["interval_start"], self._source.stream.clock).unique().sort().to_list()
-        split = gate.split(frame, self._arrival.received_at, self._seen.prints(days, self._record.offset))
-        if split.prints:
-            self._seen.remember_prints(days[0], self._record.offset, split.prints)
+        clock = run.stream.clock
+        days = day_of(frame["interval_start"], clock).unique().sort().to_list()
+        split = gate.split(frame, self._arrival.received_at, run.seen.prints(days, self._record.offset))
+        by_day: dict[date, list[int]] = {}
+        for start, one in split.prints:
+            by_day.setdefault(market_day_of(start, clock), []).append(one)
+        for day, some in by_day.items():
+            run.seen.remember_prints(day, self._record.offset, some)
         return split
 
-    def _publish(self, frame: pl.DataFrame, released: str = "") -> None:
+    def _publish(self, frame: pl.DataFrame, run: _Run, released: str = "") -> None:
         """Rows go out, as a record of `rows.<topic>`; `released` says when a person let them."""
         batch = f"{self._record.offset}-{'r' if released else ''}{self._batches}"
         frame = frame.with_columns(
@@ -128,22 +198,28 @@ class Work:
             pl.lit(batch).alias("batch_id"),
         )
         table = conform(frame, self._source.dataset)
-        headers = {
+        headers: dict[str, Any] = {
             "raw": self._record.offset,
             "sha256": self._arrival.payload,
             "batch": batch,
             "rows": table.num_rows,
             "received_at": self._arrival.received_at.isoformat(),
             "arrived_s": self._record.appended_s,
-            "days": self._days(frame),
+            "days": self._days(frame, run),
         } | ({"released": released} if released else {})
+        if not released and AGAIN in frame.columns:
+            headers["again"] = run.repeated
+            self._tally.goes_out(frame, headers)
         topic = f"rows.{self._source.stream.topic}"
         self._outcome.batches.append(NewRecord(topic, None, headers, encode(table)))
         self._outcome.rows += table.num_rows
+        run.rows += table.num_rows
         self._batches += 1
 
-    def _hold(self, held: pl.DataFrame) -> None:
+    def _hold(self, held: pl.DataFrame, run: _Run) -> None:
         """Rows stay, as a record of `held.<topic>`; those that a person released go out after all."""
+        if AGAIN in held.columns:
+            self._tally.stays(held)
         rows = held_rows(held, self._source, self._arrival.payload, self._record.offset, self._arrival.received_at)
         rules = self._source.rules.digest if self._source.rules else ""
         key = f"{self._arrival.payload}-{self._batches}-{len(self._outcome.batches)}-{rules}"
@@ -154,10 +230,16 @@ class Work:
         released = self._releases(self._source.stream.topic, rows["row_id"].unique().to_list())
         for decision in dict.fromkeys(released.values()):
             ids = [row_id for row_id, one in released.items() if one == decision]
-            self._publish(_as_released(held.filter(rows["row_id"].is_in(ids)), decision), decision.at.isoformat())
+            mine = held.filter(rows["row_id"].is_in(ids))
+            self._publish(_as_released(mine, decision), run, decision.at.isoformat())
 
-    def _days(self, frame: pl.DataFrame) -> list[dict[str, object]]:
-        """Rows and watermark of each market day in the batch, for the ledger; widens the payload's span."""
+    def _days(self, frame: pl.DataFrame, run: _Run) -> list[dict[str, object]]:
+        """Rows and watermark of each market day in the batch, for the ledger; widens the payload's span.
+
+        How far a feed is, and what is there of what is due, is told by its own run: an hourly average or a look ahead
+        beside it says nothing of that.
+        """
+        own = run.stream.market_run == self._source.stream.market_run
         time = self._source.dataset.partition
         end = "interval_end" if "interval_end" in frame.columns else time
         instant = frame[time].dtype != pl.Date
@@ -165,30 +247,35 @@ class Work:
         days = frame.group_by(day.alias("day"), maintain_order=True).agg(
             pl.len().alias("rows"), pl.col(end).cast(pl.Datetime("us", "UTC")).max().alias("watermark")
         )
-        cells = self._cells(frame.with_columns(day.alias("day"))) if self._seen is not None else {}
+        cells = self._cells(frame.with_columns(day.alias("day")), run) if run.seen is not None and own else {}
         self._outcome.widen(frame[time].min(), frame[time].max())
         return [
-            {"partition": str(day), "rows": rows, "watermark": watermark.isoformat(), "cells": cells.get(day, [])}
+            {
+                "partition": str(day),
+                "rows": rows,
+                "watermark": watermark.isoformat() if own else "",
+                "cells": cells.get(day, []),
+            }
             for day, rows, watermark in days.iter_rows()
         ]
 
-    def _cells(self, frame: pl.DataFrame) -> dict[date, list[tuple[str, str]]]:
+    def _cells(self, frame: pl.DataFrame, run: _Run) -> dict[date, list[tuple[str, str]]]:
         """Of each market day: the sets of places this payload listed, with their periods as a bit mask (hexadecimal).
 
         `frame` has `day` and the columns of an interval.
         """
-        stream, masks = self._source.stream, {}
-        listed = self._listed(frame)
+        stream, masks = run.stream, {}
+        listed = self._listed(frame, run)
         for day, start in frame.select("day", "interval_start").unique().iter_rows():
             first = masks.setdefault(day, ({}, market_day_span(day, stream.clock)[0]))
             for name in listed.get(start, ()):
                 first[0][name] = first[0].get(name, 0) | 1 << (start - first[1]) // stream.resolution
         return {day: [(name, f"{bits:x}") for name, bits in sorted(found.items())] for day, (found, _) in masks.items()}
 
-    def _listed(self, frame: pl.DataFrame) -> dict[datetime, set[str]]:
+    def _listed(self, frame: pl.DataFrame, run: _Run) -> dict[datetime, set[str]]:
         """Sets of places of the payload by the start of their interval: what it listed, or what went out of it."""
-        if not self._parted:
-            return self._seen.listed(self._record.offset) if self._seen is not None else {}
+        if not run.parted:
+            return run.seen.listed(self._record.offset) if run.seen is not None else {}
         names, sets = arrivals.location_sets(frame)
         for name, places in sets.items():
             self._outcome.states["places", name] = json.dumps(sorted(places)).encode()
@@ -210,19 +297,24 @@ class Work:
             "region": self._source.stream.market,
             "product_tier": self._source.stream.product_tier,
         }
-        instant = pl.Datetime("us", "UTC")
+        instant, first = pl.Datetime("us", "UTC"), self._taken
+        self._taken += frame.height
+        place = [pl.int_range(first, self._taken, dtype=pl.UInt32).alias("position")] if "position" in names else []
         return frame.with_columns(
-            pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
-            for name, value in fixed.items()
-            if name in names and name not in frame.columns
+            *place,
+            *(
+                pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
+                for name, value in fixed.items()
+                if name in names and name not in frame.columns
+            ),
         )
 
-    def _withdraw(self, seen: Seen) -> None:
+    def _withdraw(self, run: _Run, seen: Seen) -> None:
         gone = arrivals.retractions(self._arrival, seen)
         # A payload that lacks most places is a part of the day's file, not a correction of it.
-        if not gone.height or gone.height > _PARTIAL * (self._outcome.rows + gone.height):
+        if not gone.height or gone.height > _PARTIAL * (run.rows + gone.height):
             return
-        stream = self._source.stream
+        stream = run.stream
         frame = name_places(gone, self._places).with_columns(
             *(pl.lit(None, dtype=pl.Float64).alias(name) for name in ("lmp", "energy", "congestion", "loss", "ghg")),
             pl.lit(stream.market).alias("market"),
@@ -232,11 +324,20 @@ class Work:
         )
         frame = enrich(arrivals.known(frame, stream, self._arrival, seen), stream, self._places)
         places = len(seen.union(name for names in seen.by_interval.values() for _, name in names))
-        if self._source.gate is None or frame["location_id"].n_unique() <= forgiven(_KEPT_PLACES, places):
-            self._publish(frame)
+        gate = self._source.gate_of(stream)
+        if gate is None or frame["location_id"].n_unique() <= forgiven(_KEPT_PLACES, places):
+            self._publish(frame, run)
             return
         told = f"the payload lacks {frame['location_id'].n_unique():,} of {places:,} places of earlier ones: a cut file"
-        self._hold(frame.with_columns(pl.lit("withdrawn").alias("_check"), pl.lit(told).alias("_reason")))
+        self._hold(frame.with_columns(pl.lit("withdrawn").alias("_check"), pl.lit(told).alias("_reason")), run)
+
+
+def by_arrival(ticks: pl.DataFrame) -> pl.DataFrame:
+    """Ticks flagged where their event time does not agree with their arrival. The time itself stays the source's own:
+    it is part of the tick's key, and no tick may become another one by the company it is sent in."""
+    late = pl.col("received_at") - pl.col("event_time") > OUT_OF_ORDER
+    flags = pl.when(ahead("event_time", "received_at")).then(Flag.CLOCK_AHEAD.value).when(late).then(Flag.LATE.value)
+    return ticks.with_columns((pl.col("flags").cast(pl.UInt32) | flags.otherwise(0).cast(pl.UInt32)).alias("flags"))
 
 
 def _as_released(frame: pl.DataFrame, decision: Release) -> pl.DataFrame:

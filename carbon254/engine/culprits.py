@@ -99,8 +99,12 @@ def stale(check: Stale, scan: Scan, earlier: frozenset[int] = frozenset()) -> pl
         if print_ in seen:
             bad.append(block)
         seen.add(print_)
-    block = (scan.frame["interval_start"].to_physical() - scan.origin) // _BLOCK_US * _BLOCK_US + scan.origin
-    return block.is_in(bad)
+    return block_of(scan).is_in(bad)
+
+
+def block_of(scan: Scan) -> pl.Series:
+    """The start (µs) of the block of hours that each row lies in."""
+    return (scan.frame["interval_start"].to_physical() - scan.origin) // _BLOCK_US * _BLOCK_US + scan.origin
 
 
 def _step(scan: Scan) -> int:

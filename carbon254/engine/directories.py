@@ -1,8 +1,10 @@
-"""The places of each market as the normaliser joins them: the reference store's snapshot, taken anew after a load."""
+"""Places of each market and instruments as the normaliser joins them: the reference store's, anew after a change."""
 
 from __future__ import annotations
 
 import threading
+
+import polars as pl
 
 from carbon254.stages.enrich import Directory
 from carbon254.stores.reference import Reference
@@ -15,6 +17,15 @@ class Directories:
         self._reference = reference
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[int, Directory]] = {}
+        self._instruments: tuple[int, pl.DataFrame] | None = None
+
+    def instruments(self) -> pl.DataFrame:
+        """What ticks are enriched with; see `Reference.instrument_facts`."""
+        with self._lock:
+            version = self._reference.version()
+            if self._instruments is None or self._instruments[0] != version:
+                self._instruments = version, self._reference.instrument_facts()
+            return self._instruments[1]
 
     def of(self, market: str) -> Directory:
         """The market's places with their history."""

@@ -18,6 +18,7 @@ from .publisher import CONSUMER as PUBLISH
 
 HISTORY = timedelta(days=90)
 _EVERY_S = 60.0
+_GIVE_BACK_ROUNDS = 5
 _CONSUMERS = ("project", "bars", "lake")
 
 
@@ -34,10 +35,13 @@ class Housekeeper:
         retention: timedelta,
         budget_bytes: int,
         history: ClickHouseLedger | None = None,
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
+        """`give_back` hands memory back that a burst of work left; it is called now and then, and costs a little."""
         self._log, self._ledger, self._inbox, self._clock = log, ledger, inbox, clock
         self._size, self._retention, self._budget_bytes = size, retention, budget_bytes
         self._history, self._shipped = history, datetime.min.replace(tzinfo=UTC)
+        self._give_back, self._rounds = give_back, 0
         self._next_s = 0.0
 
     def step(self) -> int:
@@ -45,10 +49,14 @@ class Housekeeper:
         if self._clock.monotonic() < self._next_s:
             return 0
         self._next_s = self._clock.monotonic() + _EVERY_S
+        self._rounds += 1
+        if self._rounds % _GIVE_BACK_ROUNDS == 2:
+            self._give_back()
         now = self._clock.now()
         # Where rows were ever published, they stay until they all were.
         publishing = (PUBLISH,) if self._log.offsets(PUBLISH) else ()
         self._log.trim("rows.", _CONSUMERS + publishing, now - self._retention)
+        self._log.trim("counts.", ("project",), now - self._retention)
         if self._history is not None:
             # Before anything is forgotten here; what falls in the minute that is shipped twice is kept once.
             ship(self._ledger, self._history, self._shipped)

@@ -22,17 +22,22 @@ from .source import Source
 
 CONSUMER = "lake"
 MAX_ROWS = 1_000_000
+# A commit of fewer rows is one of a quiet time: the next may wait this many times as long.
+_FEW_ROWS, _QUIET = 10_000, 15
 
 
 class Lakekeeper:
     """Carries rows into the lake."""
 
-    def __init__(self, log: Log, lake: Lake, sources: Mapping[str, Source]) -> None:
-        self._log, self._lake, self._sources = log, lake, sources
+    def __init__(self, log: Log, lake: Lake, sources: Mapping[str, Source], every_s: float = 0.0) -> None:
+        """`every_s` is how long a running node lets rows gather between two commits; see `rest_s`."""
+        self._log, self._lake, self._sources, self._every_s = log, lake, sources, every_s
+        self._rest_s = 0.0
 
     def step(self, limit: int = 512) -> int:
         """Commit what is pending, up to about MAX_ROWS rows; returns the number of records."""
-        records = within(self._log.read(CONSUMER, "rows.", limit), MAX_ROWS)
+        found = self._log.read(CONSUMER, "rows.", limit)
+        records = within(found, MAX_ROWS)
         by_dataset: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_dataset[self._sources[record.topic.removeprefix("rows.")].stream.dataset].append(record)
@@ -43,7 +48,17 @@ class Lakekeeper:
             self._append(name, group)
         if records or held:
             commit(self._log, CONSUMER, [*records, *held])
+        behind = len(records) < len(found) or len(found) == limit
+        few = sum(record.headers["rows"] for record in records) < _FEW_ROWS
+        self._rest_s = 0.0 if behind else self._every_s * (_QUIET if few else 1)
         return len(records) + len(held)
+
+    def rest_s(self) -> float:
+        """Seconds until the next commit: each one makes files, so that what comes meanwhile shares them.
+
+        None while it is behind, `every_s` while much comes, longer in quiet times.
+        """
+        return self._rest_s
 
     def _append(self, name: str, group: Sequence[Record]) -> None:
         """Until the dataset holds the records: where another writer was first, what it left over is chosen anew."""

@@ -6,16 +6,17 @@ payload is wholly through or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.faults import reach
+from carbon254.model import Stream
 from carbon254.stores.log import Log, Record
 from carbon254.stores.raw import RawArchive
 from carbon254.telemetry import Metrics
-from carbon254.wire.archive import unpack
 
 from .carrying import Work
+from .counting import counts_record
 from .directories import Directories
 from .outcome import Outcome
 from .quarantine import Release, releases
@@ -33,6 +34,10 @@ class Normaliser:
     ) -> None:
         self._log, self._raw, self._sources, self._metrics, self._places = log, raw, sources, metrics, places
 
+    def reading(self, raw: RawArchive) -> Normaliser:
+        """The same, with payloads of another archive."""
+        return Normaliser(self._log, raw, self._sources, self._metrics, self._places)
+
     def step(self, limit: int = 16) -> int:
         """Carry up to `limit` payloads; returns how many there were."""
         records = self._log.read(CONSUMER, "raw.", limit)
@@ -45,7 +50,7 @@ class Normaliser:
         outcome = self.outcome(record)
         reach("normalise.parsed")
         with self._log.transaction() as txn:
-            txn.append(outcome.batches)
+            txn.append([*outcome.batches, counts_record(record, outcome)])
             reach("normalise.appended")
             for (scope, key), value in outcome.states.items():
                 txn.put_state(scope, key, value)
@@ -68,16 +73,17 @@ class Normaliser:
         topic = record.topic.removeprefix("raw.")
         source, sha = self._sources[topic], record.headers["sha256"]
         outcome = Outcome()
-        seen = SeenStore(self._log, outcome, topic) if self._remembers(source) else None
-        work = Work(source, record, outcome, seen, self._places.of(source.stream.market), self._released)
+        places = self._places.of(source.stream.market)
+        instruments = self._places.instruments() if "instrument" in source.dataset.names else None
+        work = Work(source, record, outcome, self._seen(source, outcome), places, self._released, instruments)
         try:
-            for name, content in unpack(record.headers["name"], self._raw.get(sha)):
-                for rows in source.parse(name, content):
-                    work.take(rows)
+            for rows in source.parse(record.headers["name"], self._raw.get(sha)):
+                work.take(rows)
             work.finish()
         except NothingYet as empty:
             outcome.refused = str(empty)
         except PayloadRefused as refusal:
+            work.judge()
             outcome.refused = str(refusal)
             work.letter(None, str(refusal), "", "parse")
         return outcome
@@ -85,6 +91,14 @@ class Normaliser:
     def _released(self, topic: str, ids: Sequence[str]) -> Mapping[str, Release]:
         return releases(self._log, topic, ids)
 
-    @staticmethod
-    def _remembers(source: Source) -> bool:
-        return source.stream.dataset == "interval_prices"
+    def _seen(self, source: Source, outcome: Outcome) -> Callable[[Stream], SeenStore] | None:
+        """What remembers the places of a market run; None for datasets that have none."""
+        if source.stream.dataset != "interval_prices":
+            return None
+        own, topic = source.stream.market_run, source.stream.topic
+
+        def of_run(run: Stream) -> SeenStore:
+            scope = topic if run.market_run == own else f"{topic}:{run.market_run}"
+            return SeenStore(self._log, outcome, scope)
+
+        return of_run

@@ -1,4 +1,7 @@
-"""What carrying a payload makes, before anything of it is written."""
+"""What carrying a payload makes, before anything of it is written.
+
+`part` says of how much the payload is a part by its own word (`page 1 of 3: 25 of 48 rows`), where it is one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from carbon254.stores.log import Letter, NewRecord
+
+from .tally import Tally
 
 
 @dataclass
@@ -18,6 +23,8 @@ class Outcome:
     rows: int = 0
     held: int = 0
     refused: str = ""
+    part: str = ""
+    tally: Tally | None = None
     first: str = ""
     last: str = ""
 

@@ -23,6 +23,7 @@ from carbon254.stores.log import Log, Record
 from carbon254.telemetry import Metrics
 
 from .codec import decode
+from .counting import Counting
 from .quarantine import Quarantine
 from .source import Source
 
@@ -47,6 +48,7 @@ class Projector:
         self._sources, self._clock, self._metrics = sources, clock, metrics
         self._kept: set[str] = set()
         self._quarantine = Quarantine(log, hot, sources, clock, CONSUMER)
+        self._counting = Counting(log, hot, ledger, sources, CONSUMER)
 
     def step(self, limit: int = 64) -> int:
         """Carry what is pending, up to `limit` records and about MAX_ROWS rows; returns the number of records."""
@@ -54,12 +56,15 @@ class Projector:
         reach("project.held")
         records = within(self._log.read(CONSUMER, "rows.", limit), MAX_ROWS)
         if not records:
-            return held
+            return held + self._counting.step()
         by_dataset: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_dataset[self._source(record).stream.dataset].append(record)
         for name, group in by_dataset.items():
-            table = pa.concat_tables([decode(record.body) for record in group]).unify_dictionaries()
+            tables = [decode(record.body) for record in group]
+            # Before they are stored, for afterwards they would confirm themselves.
+            self._ledger.count(self._counting.of_rows(group, tables))
+            table = pa.concat_tables(tables).unify_dictionaries()
             self._hot.insert(name, table, _token(group))
             reach("project.inserted")
             self._metrics.stored.labels(name).inc(table.num_rows)
@@ -74,7 +79,7 @@ class Projector:
         reach("project.noted")
         commit(self._log, CONSUMER, records)
         reach("project.done")
-        return held + len(records)
+        return held + len(records) + self._counting.step()
 
     def _source(self, record: Record) -> Source:
         return self._sources[record.topic.removeprefix("rows.")]

@@ -55,7 +55,9 @@ def held_rows(held: pl.DataFrame, source: Source, payload: str, offset: int, rec
     ids = [hashlib.sha256((mark + text).encode()).hexdigest()[:24] for text in texts]
     time = held[kind.partition]
     day = time if time.dtype == pl.Date else day_of(time, source.stream.clock)
-    return held.select(name for name in _SHARED if name in held.columns).with_columns(
+    shared = [name for name in _SHARED if name in held.columns]
+    # A dataset may share no column with the quarantine: the rows are counted by their reason then.
+    return held.select(*shared, pl.col("_reason").alias("reason")).with_columns(
         pl.lit(source.stream.topic).alias("feed"),
         pl.Series("row_id", ids, dtype=pl.String),
         pl.lit(HELD).alias("status"),

@@ -58,9 +58,12 @@ class Reasker:
         return merged(starts, stream.resolution)[::-1]
 
     def _held(self, stream: Stream, now: datetime) -> Iterable[datetime]:
+        """Starts of held rows of the feed's own run, and of those runs that each of its payloads lists wholly: what
+        else came beside them (hourly averages, a look ahead) is not what the feed's requests are for."""
+        runs = ", ".join(literal(run.market_run) for run in stream.every_run if run is stream or run.complete)
         found = self._hot.fetch(
             f"SELECT DISTINCT interval_start FROM {TABLE} WHERE feed = '{stream.topic}' AND status = '{HELD}' "
-            f"AND {_UNHELD} AND interval_start >= {literal(now - _BACK)}"
+            f"AND market_run IN ({runs}) AND {_UNHELD} AND interval_start >= {literal(now - _BACK)}"
         )
         return [start.astimezone(UTC) for start in found["interval_start"].to_pylist()]
 

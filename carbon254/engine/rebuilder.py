@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ import polars as pl
 import pyarrow as pa
 
 from carbon254.calendars import day_of
-from carbon254.errors import CorruptPayload, TransientError
+from carbon254.clock import Clock, SystemClock
+from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
 from carbon254.stores.hot import HotStore
 from carbon254.stores.lake import Lake
@@ -34,12 +36,12 @@ from .outcome import Outcome
 from .proof import by_date, days_of, span_of
 from .quarantine import PREFIX
 from .source import Source
+from .tenure import Tenure, holding
 from .wanting import MissingRaw, Wanting
 from .withholding import Withholding
 
 Progress = Callable[[int, int], None]
 Parsed = tuple[list[pa.Table], list[NewRecord]]
-_LEASE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ class How:
     why: str = ""
 
 
+def lease_of(topic: str) -> str:
+    """The name of the lease that a rebuild of the feed holds."""
+    return f"rebuild:{topic}"
+
+
+def table_lease_of(dataset: str) -> str:
+    """The name of the lease that a rebuild of any of the dataset's feeds holds."""
+    return f"rebuild-of:{dataset}"
+
+
 class Rebuilder:
     """Makes new builds of partitions out of the raw archive."""
 
@@ -75,9 +87,10 @@ class Rebuilder:
         ledger: Ledger,
         barmaker: Barmaker,
         withholding: Withholding | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._log, self._normaliser, self._hot, self._lake = log, normaliser, hot, lake
-        self._withholding = withholding
+        self._withholding, self._clock = withholding, clock or SystemClock()
         self._ledger, self._barmaker = ledger, barmaker
 
     def arrived(self, topic: str, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
@@ -102,16 +115,15 @@ class Rebuilder:
         """Rebuild [start, end) of a feed; times are the dataset's partition column in UTC.
 
         Raises MissingRaw, before anything is changed, where raw payloads are missing or harmed; TransientError where
-        another rebuild of the feed is under way.
+        another rebuild of the feed or its table is under way; LeaseLost, without swapping anything more, where another
+        one took over because this process seemed dead.
         """
         how, topic = how or How(), source.stream.topic
-        lease = self._ledger.acquire(f"rebuild:{topic}", f"{how.who} {os.getpid()}", now, _LEASE)
-        if lease is None:
-            raise TransientError(f"another process is rebuilding {topic}; wait for it, or until its lease of 6 h ends")
-        try:
-            return self._rebuild(source, start, end, now, progress, how, lease)
-        finally:
-            self._ledger.release(lease, now)
+        # Rebuilds of two feeds of one table would each carry over what the other is about to replace.
+        table = source.dataset.name
+        names = {lease_of(topic): f"rebuilding {topic}", table_lease_of(table): f"rebuilding a feed of {table}"}
+        with holding(self._ledger, names, f"{how.who} {os.getpid()}@{socket.gethostname()}", self._clock) as tenure:
+            return self._rebuild(source, start, end, now, progress, how, tenure)
 
     def _rebuild(
         self,
@@ -121,9 +133,9 @@ class Rebuilder:
         now: datetime,
         progress: Progress | None,
         how: How,
-        lease: Lease,
+        tenure: Tenure,
     ) -> Rebuilt:
-        topic, dataset = source.stream.topic, source.dataset
+        topic, dataset, lease = source.stream.topic, source.dataset, tenure.leases[0]
         records = [record for record in self._records(topic) if self._overlaps(record, start, end)]
         tables, batches = self._parsed(source, records, progress, how)
         reach("rebuild.parsed")
@@ -135,9 +147,9 @@ class Rebuilder:
             if self._withholding:
                 held = self._withholding.kept_back(source, table, days, (start, end), now)
                 table = self._withholding.with_standing(source, table, list(held), (start, end))
-            self._hot.replace_span(dataset.name, topic, start, end, table)
+            self._hot.replace_span(dataset.name, topic, start, end, table, tenure.fence, tenure.leases[1].token)
             reach("rebuild.hot")
-            self._lake.replace_span(dataset.name, topic, start, end, table)
+            self._lake.replace_span(dataset.name, topic, start, end, table, tenure.fence)
             reach("rebuild.lake")
             keep_seals(self._log, self._lake, dataset.name)
             reach("rebuild.sealed")

@@ -62,8 +62,7 @@ class Releaser:
             )
         out, payloads = self._publish(source, rows, decision) if rows.height else (0, 0)
         if marked and day is not None:
-            for entry in self._ledger.entries(topic, day.isoformat()):
-                self._days.keep(source, entry, RELEASED, None, decision.why, decision.at)
+            self._days.mark(source, day.isoformat(), RELEASED, decision.why, decision.at)
         days = {str(one) for one in rows["market_day"].drop_nulls()} | ({day.isoformat()} if day else set())
         told = f"{decision.why} ({rows.height} rows{', the day' if marked else ''})"
         self._ledger.record([Act(decision.at, decision.who, "release", topic, one, told) for one in sorted(days)])

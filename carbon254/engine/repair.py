@@ -122,29 +122,34 @@ class Repair:
     def _bars(self, source: Source, low: datetime, high: datetime) -> Iterable[Node]:
         if source.stream.dataset != "interval_prices":
             return
-        widths = widths_for(source.stream.resolution)
         sql = (
-            "SELECT width, count() AS n, max(build) AS build, uniqExact(bar_start) AS windows FROM ohlc_bars "
-            f"WHERE market = '{source.stream.market}' AND market_run = '{source.stream.market_run}' "
-            f"AND bar_start >= {literal(low)} AND bar_start < {literal(high)} GROUP BY width"
+            "SELECT market_run, width, count() AS n, max(build) AS build, uniqExact(bar_start) AS windows "
+            f"FROM ohlc_bars WHERE market = '{source.stream.market}' "
+            f"AND bar_start >= {literal(low)} AND bar_start < {literal(high)} GROUP BY market_run, width"
         )
-        found = {str(row["width"]): row for row in self._hot.fetch(sql).to_pylist()}
-        for width, before in zip(widths, ("current_prices", *widths), strict=False):
-            if width in found:
-                row = found[width]
-                yield Node("ohlc_bars", f"{width}, {row['windows']} windows", row["n"], before, f"build {row['build']}")
+        found = {(str(row["market_run"]), str(row["width"])): row for row in self._hot.fetch(sql).to_pylist()}
+        for run in source.stream.every_run:
+            widths, side = widths_for(run.resolution), run is not source.stream
+            for width, before in zip(widths, ("current_prices", *widths), strict=False):
+                row = found.get((run.market_run, width))
+                if row:
+                    told = f"{run.market_run} {width}" if side else width
+                    told = f"{told}, {row['windows']} windows"
+                    yield Node("ohlc_bars", told, row["n"], before, f"build {row['build']}")
 
     def _counts(self, sql: str) -> dict[str, int]:
         return {str(row["payload"]): row["n"] for row in self._hot.fetch(sql).to_pylist()}
 
 
-def dependents(source: Source, changed: pl.DataFrame) -> set[tuple[str, str, datetime]]:
+def dependents(source: Source, changed: pl.DataFrame, run: str = "") -> set[tuple[str, str, datetime]]:
     """(width, place, start) of every bar that depends on the changed prices.
 
-    `changed` has location_id and interval_start (UTC).
+    `changed` has location_id and interval_start (UTC) of rows of one market run, `run` (the feed's own where none is
+    named).
     """
+    stream = source.stream.of_run(run)
     found: set[tuple[str, str, datetime]] = set()
-    for width in widths_for(source.stream.resolution or timedelta(minutes=1)):
-        bars = changed.select("location_id", window("interval_start", width, source.stream.clock).alias("bar_start"))
+    for width in widths_for(stream.resolution or timedelta(minutes=1)):
+        bars = changed.select("location_id", window("interval_start", width, stream.clock).alias("bar_start"))
         found.update((width, place, start) for place, start in bars.unique().iter_rows())
     return found

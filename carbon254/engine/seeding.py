@@ -1,7 +1,8 @@
 """What the feeds' folders and cards say of places, brought into the reference store when a node starts.
 
-Their `places.csv`, and from their cards instruments, taxonomy and facts. Starting again changes nothing; a changed list
-ends what it no longer says and opens what it now says, and never takes back what a list loaded since has said.
+Their `places.csv` and `instruments.csv`, and from their cards instruments, taxonomy and facts. Starting again changes
+nothing; a changed list ends what it no longer says and opens what it now says, and never takes back what a list loaded
+since has said.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .source import Source
 
 _KIND_OF = {"hub": "hubs", "zone": "zones"}
 _SEEDED = ("hubs", "zones", "nodes")
-_CARD = "feed.toml"
+_CARD, _LIST = "feed.toml", "instruments.csv"
 _COLUMNS = ("location_id", "location", "location_type")
 
 
@@ -67,9 +68,27 @@ def _seed_cards(reference: Reference, found: list[Source]) -> None:
             "redistribution": one.provider.redistribution,
         }.items()
     ]
-    reference.put_taxonomy(paths, _CARD)
+    reference.seed_taxonomy(paths, _CARD)
     reference.put_facts(pl.DataFrame(facts), _CARD)
-    reference.put_instruments(pl.concat([_instruments(source) for source in found]), _CARD)
+    reference.seed_instruments(pl.concat([_instruments(source) for source in found]), _CARD)
+    for source in {source.folder: source for source in found if source.instruments.strip()}.values():
+        put_listed(
+            reference, pl.read_csv(io.StringIO(source.instruments), infer_schema=False), f"{source.folder}/{_LIST}"
+        )
+
+
+def put_listed(reference: Reference, rows: pl.DataFrame, source: str, seeded: bool = True) -> int:
+    """Take a list of instruments in, with the paths of the taxonomy that they need; returns how many were news.
+
+    A list that comes with the code (`seeded`) takes nothing back that another source said since.
+    """
+    put = reference.seed_instruments if seeded else reference.put_instruments
+    news = put(rows.with_columns(pl.col("market").fill_null("")), source)
+    facts = reference.instrument_facts().filter(pl.col("instrument").is_in(rows["instrument"].implode()))
+    tiers = facts.select("commodity", "region", "product_tier").unique(maintain_order=True).iter_rows()
+    # Where an instrument leaves the region to the message, its path ends above it.
+    reference.seed_taxonomy([path if path[1] and path[2] else path[: 1 + bool(path[1])] for path in tiers], source)
+    return news
 
 
 def _instruments(source: Source) -> pl.DataFrame:

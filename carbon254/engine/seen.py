@@ -1,4 +1,4 @@
-"""What earlier payloads of a feed brought, kept in the log's state and written with the payload that adds to it."""
+"""What earlier payloads brought of a feed's market run: the log's state, written with the payload that adds to it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _AROUND = 7
 class SeenStore:
     """`Seen` kept in the log's state; what a payload adds goes into its outcome, to be written with its rows."""
 
-    def __init__(self, log: Log, outcome: Outcome, topic: str) -> None:
-        self._log, self._outcome, self._topic = log, outcome, topic
+    def __init__(self, log: Log, outcome: Outcome, scope: str) -> None:
+        """`scope` names the feed, and the market run where it is not the feed's own."""
+        self._log, self._outcome, self._scope = log, outcome, scope
         self._kept: set[str] = set()
         self.seen = Seen()
 
@@ -32,7 +33,7 @@ class SeenStore:
         for interval in pairs.iter_rows():
             if interval in self.seen.by_interval:
                 continue
-            stored = self._get(f"seen:{self._topic}", _key(interval))
+            stored = self._get(f"seen:{self._scope}", _key(interval))
             entries = [(int(offset), name) for offset, name in json.loads(stored)] if stored else []
             self.seen.by_interval[interval] = entries
             for _, name in entries:
@@ -45,7 +46,7 @@ class SeenStore:
         changed = arrivals.remember(frame, arrival, self.seen)
         for interval in changed:
             entries = self.seen.by_interval[interval]
-            self._outcome.states[f"seen:{self._topic}", _key(interval)] = json.dumps(entries).encode()
+            self._outcome.states[f"seen:{self._scope}", _key(interval)] = json.dumps(entries).encode()
         for name in {name for interval in changed for _, name in self.seen.by_interval[interval]} - self._kept:
             self._outcome.states["places", name] = json.dumps(sorted(self.seen.sets[name])).encode()
             self._kept.add(name)
@@ -69,10 +70,10 @@ class SeenStore:
     def remember_prints(self, day: date, offset: int, prints: Iterable[int]) -> None:
         """Keep a payload's fingerprints of a market day with the transaction."""
         kept = {*self._printed(day), *((offset, one) for one in prints)}
-        self._outcome.states[f"prints:{self._topic}", day.isoformat()] = json.dumps(sorted(kept)).encode()
+        self._outcome.states[f"prints:{self._scope}", day.isoformat()] = json.dumps(sorted(kept)).encode()
 
     def _printed(self, day: date) -> list[tuple[int, int]]:
-        key = f"prints:{self._topic}", day.isoformat()
+        key = f"prints:{self._scope}", day.isoformat()
         stored = self._outcome.states.get(key) or self._get(*key)
         return [(int(at), int(one)) for at, one in json.loads(stored)] if stored else []
 

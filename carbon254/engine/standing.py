@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from carbon254.model import Stream, dataset
+from carbon254.model import Flag, Stream, dataset
 from carbon254.quality import Judgement, PartitionState, Rules
 from carbon254.quality.states import CELLS, Cells
 from carbon254.stores.hot import HotStore
@@ -24,8 +24,10 @@ from .proof import day_span
 
 Ask = Callable[[str], pl.DataFrame]
 _EARLIER = 7
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UTC = pl.Datetime("us", "UTC")
 _ROLES = ("key", "value", "mark")
+_ARRIVED = f"if(bitAnd(flags, {Flag.RELEASED.value}) != 0, greatest(received_at, known_at), received_at)"
 _ALSO = ("location", "location_type", "region", "received_at")
 
 
@@ -36,6 +38,28 @@ def standing_rows(ask: Ask, stream: Stream, day: date) -> pl.DataFrame:
     return ask(f"SELECT {', '.join(columns)} FROM {current_name(kind)} WHERE {_mine(stream, day)}")
 
 
+def rows_by(hot: HotStore, stream: Stream, day: date, moment: datetime) -> pl.DataFrame:
+    """The rows of a market day as they stood at a moment: of each key the last version that had arrived by then.
+
+    In the order of their keys: sums of doubles depend on it in their last bits.
+    """
+    kind = dataset(stream.dataset)
+    columns = ", ".join(one.name for one in kind.columns if one.role in _ROLES or one.name in _ALSO)
+    latest = ", ".join(f"{name} DESC" for name in (*kind.version, "value_hash", "payload"))
+    sql = (
+        f"SELECT {columns} FROM (SELECT {columns}, row_number() OVER (PARTITION BY {', '.join(kind.key)} "
+        f"ORDER BY {latest}) AS place FROM store.{kind.name} FINAL WHERE {_mine(stream, day)} "
+        f"AND toUnixTimestamp64Micro({_ARRIVED}) <= {_micros(moment)}) WHERE place = 1"
+    )
+    return plain(hot, sql).sort(list(kind.key))
+
+
+def arrivals_of(hot: HotStore, stream: Stream, day: date) -> list[tuple[datetime, str]]:
+    """When which payloads' rows of a market day arrived, in order; a released row arrived when it was released."""
+    sql = f"SELECT DISTINCT {_ARRIVED} AS at, payload FROM store.{stream.dataset} WHERE {_mine(stream, day)}"
+    return sorted((at, payload) for at, payload in plain(hot, sql).select("at", "payload").iter_rows())
+
+
 def repeats(ask: Ask, stream: Stream, entry: Entry) -> int:
     """How many rows came that said what was known already."""
     where = _mine(stream, date.fromisoformat(entry.partition))
@@ -43,10 +67,10 @@ def repeats(ask: Ask, stream: Stream, entry: Entry) -> int:
     return max(0, entry.rows - stored["n"][0])
 
 
-def earlier_states(metrics: MetricStore, feed: str, day: str) -> dict[str, PartitionState]:
-    """Kept states of the days before, by day."""
+def earlier_states(metrics: MetricStore, feed: str, day: str, by: datetime | None = None) -> dict[str, PartitionState]:
+    """Kept states of the days before, by day; `by` leaves out what was judged later."""
     first, last = (date.fromisoformat(day) - timedelta(days=back) for back in (_EARLIER, 1))
-    kept = metrics.between(feed, first.isoformat(), last.isoformat())
+    kept = metrics.between(feed, first.isoformat(), last.isoformat(), by)
     return {one.partition: PartitionState.from_bytes(one.state) for one in kept}
 
 
@@ -71,6 +95,10 @@ def plain(hot: HotStore, sql: str) -> pl.DataFrame:
     """Rows of a query of our own: text as strings, instants in microseconds."""
     found = pl.DataFrame(hot.fetch(sql))
     return found.with_columns(pl.col(pl.Categorical).cast(pl.String), pl.selectors.datetime(time_zone="*").cast(_UTC))
+
+
+def _micros(moment: datetime) -> int:
+    return round((moment - _EPOCH) / timedelta(microseconds=1))
 
 
 def _mine(stream: Stream, day: date) -> str:

@@ -71,8 +71,7 @@ class Withholding:
         topic = source.stream.topic
         for day, why in kept.items():
             told = f"the rebuilt day stays out: {why}"
-            for entry in self._ledger.entries(topic, day):
-                self._days.keep(source, entry, HELD, None, told, now)
+            self._days.mark(source, day, HELD, told, now)
             self._ledger.record([Act(now, WHO, "rebuild held", topic, day, told)])
 
     def settle(self, source: Source, table: pa.Table | None, held: Sequence[NewRecord], now: datetime) -> None:

@@ -14,14 +14,20 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import Any
 
-from carbon254.errors import UnknownFeed
+from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
 from carbon254.model import Stream
-from carbon254.wire.archive import unpack
+from carbon254.nearest import pick
+from carbon254.wire.archive import heads
+from carbon254.wire.text import utf8_head
 
+from .answers import explain
 from .card import load_card
-from .contract import Payload, Request, Rows
+from .contract import Counted, Payload, Request, Rows
+from .reading import parsed, read
 
 _HEAD = 65_536
+# An answer without rows is never longer.
+_SHORT = 65_536
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,25 @@ class Feed:
 
     def parse(self, payload: Payload) -> Iterator[Rows]:
         """Rows of an unpacked payload. Raises PayloadRefused."""
-        return self._member("parse").parse(payload)
+        member = self._member("parse")
+        return parsed(payload, member.parse, getattr(member, "explain", None))
+
+    def read(self, name: str, data: bytes) -> Iterator[Rows]:
+        """Rows of a payload as it came: of an archive, those of all its members. Raises PayloadRefused."""
+        together = getattr(self._member("parse"), "parse_members", None)
+        return read(Payload(data, name, self.stream), self.parse, together)
+
+    def unpublished(self, name: str, data: bytes) -> str:
+        """Why a sound answer has no rows; empty where it has some, or cannot be read. Only short ones are looked at."""
+        if len(data) > _SHORT:
+            return ""
+        try:
+            next(self.read(name, data), None)
+        except NothingYet as empty:
+            return str(empty)
+        except PayloadRefused:
+            pass
+        return ""
 
     def requests(self, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Request]:
         """The requests that bring [start, end) in UTC."""
@@ -48,9 +72,19 @@ class Feed:
         step: Callable[[Request, bytes], Request | None] | None = getattr(self._member("fetch"), "next_page", None)
         return step(request, data) if step else None
 
+    def counted(self, data: bytes) -> Counted | None:
+        """Rows that an answer has and announces; None where it says nothing of the kind."""
+        count: Callable[[bytes], Counted | None] | None = getattr(self._member("fetch"), "counted", None)
+        return count(data) if count else None
+
     def places(self) -> str:
         """The folder's `places.csv` as text; empty where it has none."""
         path = files(self.package) / "places.csv"
+        return path.read_text("utf-8") if path.is_file() else ""
+
+    def instruments(self) -> str:
+        """The folder's `instruments.csv` as text; empty where it has none."""
+        path = files(self.package) / "instruments.csv"
         return path.read_text("utf-8") if path.is_file() else ""
 
     def quality(self) -> str:
@@ -75,28 +109,46 @@ def feeds() -> Mapping[str, Feed]:
     """Every feed by topic."""
     found = {}
     for package in _packages():
-        _, streams = load_card((files(package) / "feed.toml").read_text("utf-8"))
+        text = (files(package) / "feed.toml").read_text("utf-8")
+        _, streams = load_card(text, f"{package.replace('.', '/')}/feed.toml")
         found.update({stream.topic: Feed(stream, package) for stream in streams})
     return found
 
 
 def feed(topic: str) -> Feed:
-    """The feed with this topic. Raises UnknownFeed naming those there are."""
+    """The feed with this topic, in any case. Raises UnknownFeed with the nearest ones."""
     found = feeds()
-    if topic not in found:
-        raise UnknownFeed(f"no feed {topic!r}; there are: {', '.join(sorted(found))}")
-    return found[topic]
+    return found[pick("feed", topic, sorted(found), UnknownFeed)]
 
 
 def candidates(name: str, data: bytes) -> list[str]:
-    """Topics a file may belong to, best first, judged by its name and first bytes after unpacking."""
-    members = list(unpack(name, data))
-    if not members:
-        return []
-    inner, content = members[0]
-    found: list[str] = []
+    """Topics a file may belong to, best first, judged by its name and first bytes after unpacking.
+
+    Of an archive all members are looked at: the topics that every member may belong to of those that any feed knows,
+    or, where there is none, all that one of them may.
+    """
+    members = [found for inner, head in heads(name, data, _HEAD) if (found := _known(inner, utf8_head(head)))]
+    every = [topic for topic in members[0] if all(topic in found for found in members)] if members else []
+    return every or list(dict.fromkeys(topic for found in members for topic in found))
+
+
+def explained(name: str, data: bytes) -> PayloadRefused:
+    """What a file is that no feed knows, with the next step; NothingYet where it says that nothing is published."""
+    last = PayloadRefused("no feed knows this file; name one with --feed (see: c254 feeds list)")
+    try:
+        for inner, head in heads(name, data, _HEAD):
+            plain = utf8_head(head)
+            own = (getattr(import_module(f"{package}.parse"), "explain", None) for package in _packages())
+            told = next((told for hook in own if hook and (told := hook(inner, plain))), None) or explain(plain)
+            if told is not None:
+                return told
+    except PayloadRefused as refusal:
+        return refusal
+    return last
+
+
+def _known(name: str, head: bytes) -> list[str]:
+    found: dict[str, None] = {}
     for package in _packages():
-        for topic in import_module(f"{package}.parse").recognise(inner, bytes(content[:_HEAD])):
-            if topic not in found:
-                found.append(topic)
-    return found
+        found |= dict.fromkeys(import_module(f"{package}.parse").recognise(name, head))
+    return list(found)

@@ -21,8 +21,9 @@ from email.utils import parsedate_to_datetime
 import httpx2 as httpx
 
 from carbon254.clock import Clock
-from carbon254.errors import CircuitOpen, FetchFailed, NotPublished, Throttled, TransientError
+from carbon254.errors import CircuitOpen, FetchFailed, NotPublished, PayloadRefused, Throttled, TransientError
 from carbon254.model import Provider
+from carbon254.wire.inflate import TooMuch, gunzip, inflate
 
 from .budget import Budget, Validators
 from .call import Call, Mask, bare, with_credentials
@@ -38,6 +39,7 @@ _BREAKER_REST_S = 60.0
 _MAX_RETRY_AFTER_S = 300.0
 _DEFAULT_RETRY_AFTER_S = 5.0
 _SAID_BYTES = 64 << 10
+_INFLATE = {"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate}
 _AGENT = "carbon254 (market data platform)"
 _KEPT_HEADERS = ("content-type", "date", "etag", "last-modified")
 
@@ -112,6 +114,10 @@ class Fetcher:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         self._budget.remember(answer.url, Validators(headers.get("etag"), headers.get("last-modified")))
 
+    def pause(self, tried: int) -> None:
+        """Wait before something that failed `tried` + 1 times is tried again."""
+        self._clock.sleep(self._growing(tried))
+
     def close(self) -> None:
         """Close the connections."""
         logging.getLogger(httpx.__name__).removeFilter(self._mask)
@@ -177,7 +183,7 @@ class Fetcher:
     def _body(self, response: httpx.Response, public: str) -> bytes:
         """The body, bounded. A body shorter than its declared length was cut off on the way."""
         out, began_s = bytearray(), self._clock.monotonic()
-        for chunk in response.iter_bytes():
+        for chunk in response.iter_raw():
             out += chunk
             if len(out) > MAX_BYTES:
                 raise FetchFailed(f"{public}: the answer exceeds {MAX_BYTES:,} bytes; ask for a shorter span")
@@ -186,7 +192,7 @@ class Fetcher:
         declared = response.headers.get("content-length")
         if declared and response.num_bytes_downloaded < int(declared):
             raise TransientError(f"{public}: cut off after {response.num_bytes_downloaded:,} of {declared} bytes")
-        return bytes(out)
+        return _decoded(bytes(out), response.headers.get("content-encoding", ""), public)
 
     def _call(self, provider: Provider, request: Request) -> tuple[Call, str]:
         """(the call with its credentials, its address as it may be said and stored)."""
@@ -248,6 +254,22 @@ class Fetcher:
     def _interval(self, provider: Provider) -> float:
         """A stand-in on this machine need not be spared; it answers 429 when it wants to be."""
         return 0.0 if provider.id in self._base_urls else provider.min_interval_s
+
+
+def _decoded(data: bytes, encodings: str, public: str) -> bytes:
+    """The body without its content encodings, inflated by bounded reads: a short answer may not fill memory."""
+    for encoding in reversed([name.strip().lower() for name in encodings.split(",") if name.strip()]):
+        if encoding == "identity" or not data:
+            continue
+        if encoding not in _INFLATE:
+            raise FetchFailed(f"{public}: the answer is packed by {encoding}, which was not asked for")
+        try:
+            data = _INFLATE[encoding](data, MAX_BYTES)
+        except TooMuch as error:
+            raise FetchFailed(f"{public}: {error}") from error
+        except PayloadRefused as error:
+            raise TransientError(f"{public}: the answer was spoilt on the way: {error}") from error
+    return data
 
 
 def _key_advice(provider: Provider) -> str:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from carbon254.errors import PayloadRefused
 from carbon254.wire import csv
 
 from .contract import REJECTS, Rows, rejects
 
+_PIECE, _LINE_FEED = 4 << 20, 10
 Texts = Callable[[list[int]], list[str]]
 
 
@@ -25,6 +28,9 @@ def sift(frame: pl.DataFrame, reason: pl.Expr, texts: Texts, block: csv.Block | 
     if reasons.null_count() == frame.height:
         return Rows(frame, already)
     bad = frame.select("line").with_columns(reasons).filter(reasons.is_not_null())
+    if bad.height > csv.MOST_REJECTS and bad.height > frame.height // 2:
+        line, why = bad.row(0)
+        raise PayloadRefused(f"most of its rows cannot be read; line {line}: {why}")
     numbers = bad["line"].to_list()
     refused = rejects(numbers, bad["reason"].to_list(), texts(numbers))
     return Rows(frame.filter(reasons.is_null()), pl.concat([already, refused]).sort("line"))
@@ -47,10 +53,26 @@ def lines_of(data: bytes) -> Texts:
     """Text of physical lines of `data`, numbered from 1."""
 
     def texts(numbers: list[int]) -> list[str]:
-        rows = data.split(b"\n")
-        return [rows[number - 1].decode("utf-8", "replace").rstrip("\r") for number in numbers]
+        starts = _line_starts(data, max(numbers))
+        found = []
+        for number in numbers:
+            start = int(starts[number - 1])
+            end = data.find(b"\n", start)
+            found.append(data[start : end if end >= 0 else None].decode("utf-8", "replace").rstrip("\r"))
+        return found
 
     return texts
+
+
+def _line_starts(data: bytes, count: int) -> np.ndarray:
+    """Where the first `count` lines begin."""
+    view, found, total = np.frombuffer(data, np.uint8), [np.zeros(1, np.int64)], 1
+    for at in range(0, len(view), _PIECE):
+        if total >= count:
+            break
+        found.append(np.flatnonzero(view[at : at + _PIECE] == _LINE_FEED) + at + 1)
+        total += len(found[-1])
+    return np.concatenate(found)
 
 
 def number_column(name: str, values: Sequence[Any]) -> tuple[pl.Series, pl.Series]:
@@ -68,6 +90,14 @@ def number_column(name: str, values: Sequence[Any]) -> tuple[pl.Series, pl.Serie
     cast = pl.Series(name, texts, dtype=pl.String).cast(pl.Float64, strict=False)
     missing = pl.Series([text is None or text == "" for text in texts], dtype=pl.Boolean)
     return cast, cast.is_null() & ~missing
+
+
+def whole(value: Any) -> int | None:
+    """A count of rows, as a number or in text; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else max(0, int(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _numeral(value: Any) -> str | None:

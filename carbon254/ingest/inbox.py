@@ -51,6 +51,18 @@ class Mark:
     after: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A payload in the archive; `offset` is its record in the raw log, None where it was skipped as known."""
+
+    sha256: str
+    offset: int | None
+
+    @property
+    def new(self) -> bool:
+        return self.offset is not None
+
+
 class Inbox:
     """Accepts payloads into the raw archive and the raw log."""
 
@@ -60,7 +72,12 @@ class Inbox:
         self._refused: tuple[Exception, float] | None = None
 
     def accept(self, arrived: Arrived, marks: Sequence[Mark] = ()) -> tuple[str, bool]:
-        """(SHA-256 of the payload, whether it is new). It is on disk when this returns, and `marks` with it.
+        """(SHA-256 of the payload, whether it is new); see `take`."""
+        taken = self.take(arrived, marks)
+        return taken.sha256, taken.new
+
+    def take(self, arrived: Arrived, marks: Sequence[Mark] = ()) -> Accepted:
+        """Take a payload in. It is on disk when this returns, and `marks` with it.
 
         Raises WorkspaceError where the disk budget is used up, TransientError where a mark was moved meanwhile; the
         log keeps nothing then.
@@ -78,7 +95,7 @@ class Inbox:
             known = txn.get_state(f"content:{arrived.topic}", content)
             if (latest is None and known) or (latest is not None and latest.decode() == content):
                 self._metrics.repeated.labels(arrived.topic).inc()
-                return reference.sha256, False
+                return Accepted(reference.sha256, None)
             headers = {
                 "sha256": reference.sha256,
                 "name": arrived.name,
@@ -86,13 +103,13 @@ class Inbox:
                 "received_at": arrived.received_at.isoformat(),
                 "published_at": arrived.published_at.isoformat() if arrived.published_at else None,
             }
-            txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
+            (offset,) = txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
             txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
             txn.put_state(f"content:{arrived.topic}", content, b"1")
             reach("inbox.noted")
         reach("inbox.accepted")
         self._metrics.payloads.labels(arrived.topic).inc()
-        return reference.sha256, True
+        return Accepted(reference.sha256, offset)
 
     def answer(self) -> None:
         """Raise what the archive last said, where it refused a payload a moment ago; else see that it answers."""
@@ -117,14 +134,15 @@ def _move(txn: Txn, mark: Mark) -> None:
 
 
 def content_digest(name: str, data: bytes) -> str:
-    """SHA-256 over the unpacked members; over the bytes themselves where they cannot be unpacked."""
-    digest = hashlib.sha256()
+    """SHA-256 over those of the unpacked members, in whatever order they are packed and under whatever names.
+
+    Over the bytes themselves where they cannot be unpacked.
+    """
     try:
-        for _, content in unpack(name, data):
-            digest.update(hashlib.sha256(content).digest())
+        members = sorted(hashlib.sha256(content).digest() for _, content in unpack(name, data))
     except PayloadRefused:
         return hashlib.sha256(data).hexdigest()
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(members)).hexdigest()
 
 
 def _provenance(arrived: Arrived) -> Provenance:

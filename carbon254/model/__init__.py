@@ -2,7 +2,7 @@
 
 from .dataset import Column, Dataset, catalogue, dataset
 from .flags import Flag, describe_flags
-from .source import Access, Provider, Publication, Stream
+from .source import Access, Provider, Publication, Rounding, Stream, by_run
 
 __all__ = [
     "Access",
@@ -11,7 +11,9 @@ __all__ = [
     "Flag",
     "Provider",
     "Publication",
+    "Rounding",
     "Stream",
+    "by_run",
     "catalogue",
     "dataset",
     "describe_flags",

@@ -57,6 +57,11 @@ class Dataset:
         return tuple(column.name for column in self.columns)
 
     @property
+    def by_date(self) -> bool:
+        """Whether rows are about dates rather than instants: then so is how far they reach."""
+        return self.column(self.partition).type == "date"
+
+    @property
     def values(self) -> tuple[str, ...]:
         """The columns whose change makes a new version."""
         return tuple(column.name for column in self.columns if column.role == "value")

@@ -17,12 +17,21 @@ class Flag(IntFlag):
     DERIVED_ENERGY = 8, "the energy component was derived from price, congestion and loss"
     RETRACTED = 16, "the location is missing from a corrected file that is complete: its price was withdrawn"
     NOT_CURRENT = 32, "the provider itself marks this version as superseded"
-    AMBIGUOUS_TIME = 64, "a repeated hour whose pass could not be told; the first pass was taken"
+    AMBIGUOUS_TIME = (
+        64,
+        "a repeated hour whose pass no mark of its own tells: taken by the order of rows, else as the first",
+    )
     OFF_GRID = 128, "the interval does not end on the stream's grid (an extra market run)"
     LATE = 256, "received later than the stream's service level allows"
     MISSING_PRICE = 512, "the provider published the interval without a price"
     PLACE_NOT_VALID = 1024, "the place is listed, and not for that time: not yet, or retired"
     RELEASED = 2048, "a quality check held the row, and a person released it"
+    IMPLAUSIBLE = 4096, "unlike other prices (a lone spike, beyond the usual range), and nothing contradicts it"
+    UNKNOWN_INSTRUMENT = (
+        8192,
+        "the instrument is not listed: its commodity, product tier and unit are not known",
+    )
+    CLOCK_AHEAD = 16384, "the event time lies after the arrival: the source's clock is ahead of ours"
 
     meaning: str
 

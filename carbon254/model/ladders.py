@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from carbon254.errors import UnknownRung
+from carbon254.nearest import unknown
 
 UNITS = ("days", "business_days", "months", "minutes")
 
@@ -85,7 +86,7 @@ def ladder(market: str) -> Ladder:
     """A market's ladder. Raises UnknownRung naming the markets that have one."""
     if found := ladders().get(market.upper()):
         return found
-    raise UnknownRung(f"{market} has no settlement ladder here; there are: {', '.join(ladders())}")
+    raise UnknownRung(f"{unknown('market', market, ladders())} (only these have a settlement ladder here)")
 
 
 def rung(market: str, name: str) -> Rung:

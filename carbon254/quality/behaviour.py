@@ -131,13 +131,17 @@ class Frozen(Check):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spikes(Check):
-    """No place jumps away for one interval and back, by `above`, while the middle of the market stays."""
+    """No place jumps away for one interval and back, by `above`, while the middle of the market stays.
+
+    A gate holds jumps by more than `hold_above`, wider than prices of the market go; smaller ones happen.
+    """
 
     kind: ClassVar[str] = "spikes"
     unit: ClassVar[str] = "cells"
     todo: ClassVar[str] = "see the rows: a true constraint lasts and has congestion; a lone figure is mostly a misprint"
     column: str = "lmp"
     above: float = 500.0
+    hold_above: float = 2_500.0
     at_least: float = 0.9995
 
     def states(self, scan: Scan, found: Mapping[str, Any]) -> Mapping[str, State]:

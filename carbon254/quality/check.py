@@ -18,6 +18,8 @@ from .partition import PartitionState
 from .states import Sample, State, Tally
 
 if TYPE_CHECKING:
+    from carbon254.model import Stream
+
     from .scan import Scan
 
 
@@ -71,7 +73,8 @@ class Context:
 class Check:
     """A rule of one kind. Subclasses are the entries of `quality.yaml`; their fields are its parameters.
 
-    `blocks` tells a gate to hold rows back when the check fails; checks of service and of likeness do not.
+    `blocks` tells a gate to hold rows back when the check fails; checks of service and of likeness do not. Where no
+    more than `hold_share` of a statement's judged rows fail, they go out with a flag: unlikely is not wrong.
     """
 
     kind: ClassVar[str] = ""
@@ -81,11 +84,16 @@ class Check:
     weight: float = 1.0
     at_least: float = 1.0
     blocks: bool = True
+    hold_share: float = 0.0
 
     @property
     def title(self) -> str:
         """The name it goes by in tables and in the stored state."""
         return self.name or self.kind
+
+    def on(self, stream: Stream) -> Check:
+        """The check as it is for a stream: what was left to the card is filled in."""
+        return self
 
     def terms(self, scan: Scan) -> Mapping[str, pl.Expr]:
         """Aggregations that join the one select, by names that start with the title."""

@@ -20,7 +20,7 @@ _MAIN = {
     "weather_forecasts": "temperature",
 }
 _WATCHED = ("rows", "places", "median.lmp", "p05.lmp", "p95.lmp", "nulls.lmp")
-_HALF_CENTS = 0.005
+_CENT = 0.01
 
 
 def default_rules(stream: Stream) -> Rules:
@@ -39,6 +39,7 @@ def default_rules(stream: Stream) -> Rules:
         feed=stream.topic,
         dataset=kind.name,
         resolution=stream.resolution if priced else None,
+        runs={name: run.resolution for name, run in stream.runs.items()} if priced else {},
         checks=tuple(checks),
         profiled=numbers,
         sketched=(main,) if main else (),
@@ -46,9 +47,9 @@ def default_rules(stream: Stream) -> Rules:
 
 
 def _priced(stream: Stream) -> list[Check]:
-    published = max(stream.tolerance, 0.0)
-    # A derived energy component inherits the rounding of all three numbers it is made of; so does what it is held to.
-    spread = 2 * published if stream.derive == "energy" else 2 * _HALF_CENTS
+    # Half a unit of each number, twice: a derived energy inherits the rounding of the three that it is made of.
+    unit = stream.rounding.most or _CENT
+    spread = 3 * unit if stream.derive == "energy" else unit
     return [
         Intervals(weight=2.0),
         Complete(weight=2.0),
@@ -56,7 +57,7 @@ def _priced(stream: Stream) -> list[Check]:
         Fresh(),
         Inside(weight=2.0),
         Range(column="lmp", min=_LOWEST, max=_HIGHEST, weight=2.0),
-        Identity(tolerance=published, weight=2.0),
+        Identity(weight=2.0).on(stream),
         OneEnergy(tolerance=spread, weight=2.0),
         Share(),
         Stuck(),

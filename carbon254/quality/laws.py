@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from carbon254.model import Flag
+from carbon254.model import Flag, Stream
 
 from .check import Check, RowCheck
 from .partition import PartitionState
+from .rounding import ENOUGH, units_of
 from .states import State, Tally
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def half_units(decimals: Mapping[str, int]) -> float:
 class Identity(RowCheck):
     """Price = sum of its parts, within half a unit of each published number.
 
-    `signs` turns parts that a frame holds as published (NYISO prints congestion so that a negative one raises the
-    price; stored rows are turned already). A row whose energy was derived from the others proves nothing: unknown.
+    The unit is `step`, and from a hundred rows up what the numbers show, never coarser than `most` (`rounding.py`);
+    both are the card's where neither they nor `decimals` or a `tolerance` are given. `signs` turns parts that a frame
+    holds as published (NYISO prints congestion so that a negative one raises the price; stored rows are turned
+    already). A row whose energy was derived from the others proves nothing: unknown.
     """
 
     kind: ClassVar[str] = "identity"
@@ -44,6 +47,8 @@ class Identity(RowCheck):
     signs: Mapping[str, float] = field(default_factory=dict)
     decimals: Mapping[str, int] = field(default_factory=dict)
     tolerance: float = 0.0
+    step: float = 0.0
+    most: float = 0.0
 
     def needs(self) -> tuple[str, ...]:
         return (self.price, *self.parts)
@@ -55,21 +60,54 @@ class Identity(RowCheck):
             return lost | ((pl.col("flags") & Flag.DERIVED_ENERGY.value).fill_null(0) != 0)
         return lost
 
+    def on(self, stream: Stream) -> Identity:
+        if self.decimals or self.tolerance or self.step or self.most:
+            return self
+        return replace(self, step=stream.rounding.step, most=stream.rounding.most)
+
     def failed(self, scan: Scan) -> pl.Expr:
-        return self._gap(self.signs).abs() > self.allowed
+        return pl.lit(self.broken(scan))
+
+    def broken(self, scan: Scan) -> pl.Series:
+        if self.title not in scan.broken:
+            scan.broken[self.title] = self._off(scan)
+        return scan.broken[self.title]
+
+    def _off(self, scan: Scan) -> pl.Series:
+        """True for rows whose gap is more than rounding leaves; asked again only of rows that seem off."""
+        gap = scan.frame.select(
+            _at=pl.int_range(pl.len()), gap=pl.when(~self.unknown(scan)).then(self._gap(self.signs).abs())
+        )
+        least, leave = self.allowed, None
+        known = len(gap) - gap["gap"].null_count()
+        worst = gap["gap"].max()
+        if self.most and known >= ENOUGH and isinstance(worst, float) and worst > _ROUNDING:
+            units = units_of(scan.frame.filter(gap["gap"].is_not_null()), self.needs(), max(self.most, self.step))
+            least, leave = units.least + _ROUNDING, units.leave() + _ROUNDING
+        off = (gap["gap"] > least).fill_null(False)
+        if leave is None or not off.any():
+            return off
+        asked = scan.frame.with_columns(gap).filter(off).select("_at", bad=pl.col("gap") > leave)
+        return gap["_at"].is_in(asked.filter("bad")["_at"].implode())
 
     @property
     def allowed(self) -> float:
-        """The tolerance in the price's unit."""
-        return (half_units(self.decimals) or self.tolerance) + _ROUNDING
+        """The tolerance of a short statement, in the price's unit."""
+        return (half_units(self.decimals) or self.tolerance or self._numbers * self.step / 2) + _ROUNDING
+
+    @property
+    def _numbers(self) -> int:
+        return len(self.parts) + 1
 
     def states(self, scan: Scan, found: Mapping[str, Any]) -> Mapping[str, State]:
         kept = dict(RowCheck.states(self, scan, found))
         if found.get(f"{self.title}.failed") and "congestion" in self.parts:
             # Only rows that fail are asked whether the other sign would do.
             turned = {**self.signs, "congestion": -self.signs.get("congestion", 1.0)}
-            other = (self._gap(turned).abs() <= self.allowed).fill_null(False) & self._wrong(scan)
-            kept[f"{self.title}.turned"] = Tally(scan.frame.select(other.sum()).item())
+            other = scan.frame.select((self._gap(turned).abs() <= self._widest).fill_null(False).alias("would"))[
+                "would"
+            ]
+            kept[f"{self.title}.turned"] = Tally(int((other & self.broken(scan)).sum()))
         return kept
 
     def _gap(self, signs: Mapping[str, float]) -> pl.Expr:
@@ -82,8 +120,13 @@ class Identity(RowCheck):
     def no_answer(self, tally: Tally) -> str:
         return f"{tally.unknown:,} rows lack a part, or have one that was derived from the others"
 
+    @property
+    def _widest(self) -> float:
+        return max(self.allowed, self._numbers * self.most / 2 + _ROUNDING)
+
     def limit(self) -> str:
-        return f"|{self.price} − {' − '.join(self.parts)}| ≤ {self.allowed:.3g}"
+        finer = ", less where a long statement is printed finer" if self.most else ""
+        return f"|{self.price} − {' − '.join(self.parts)}| ≤ {self._widest:.3g}{finer}"
 
     def fault(self, state: PartitionState) -> str:
         turned = state.get(f"{self.title}.turned", Tally).judged
@@ -113,6 +156,8 @@ class Share(RowCheck):
     share: float = 0.3
     floor: float = 5.0
     at_least: float = 0.999
+    # Columns are swapped in a whole file; a single place may well lose much.
+    hold_share: float = 0.5
 
     @property
     def title(self) -> str:

@@ -15,8 +15,8 @@ An entry with the name of an earlier one takes its place. Names default to the k
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -59,7 +59,10 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The checks of one stream. `profiled` columns get moments, `sketched` ones quantiles and distinct values too."""
+    """The checks of one stream. `profiled` columns get moments, `sketched` ones quantiles and distinct values too.
+
+    `resolution` is that of the stream's own market run; `runs` has those of the other runs of its payloads.
+    """
 
     feed: str
     dataset: str
@@ -68,11 +71,17 @@ class Rules:
     targets: Targets = Targets()
     profiled: tuple[str, ...] = ()
     sketched: tuple[str, ...] = ()
+    runs: Mapping[str, timedelta] = field(default_factory=dict)
+
+    def of_run(self, run: str) -> Rules:
+        """The rules for rows of one market run alone."""
+        return replace(self, resolution=self.runs.get(run, self.resolution), runs={})
 
     @property
     def digest(self) -> str:
         """Changes when a state made by these rules would: states of other rules are made anew."""
-        facts = [OBSERVATION, self.dataset, self.resolution, *self.checks, self.profiled, self.sketched]
+        runs = sorted(self.runs.items())
+        facts = [OBSERVATION, self.dataset, self.resolution, *self.checks, self.profiled, self.sketched, *runs]
         return hashlib.sha256("\n".join(map(repr, facts)).encode()).hexdigest()[:16]
 
 
@@ -94,7 +103,7 @@ def read_rules(text: str, stream: Stream, source: str = "quality.yaml") -> Rules
                 _apply(entry, checks, told.of(name))
         elif "." not in name:
             raise told.error(line, f"{name!r} is neither `targets`, `all` nor a feed's topic")
-    return replace(rules, checks=tuple(checks.values()), targets=targets)
+    return replace(rules, checks=tuple(check.on(stream) for check in checks.values()), targets=targets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -33,13 +33,15 @@ _STREAM_KEYS = ("market", "product", "market_run")
 @dataclass
 class Scan:
     """The rows under judgement. `span` is the partition's [start, end) where it is known; `others` are frames of other
-    feeds over the same span, by topic. `repeats` counts rows that came and were dropped, equal to one that is here."""
+    feeds over the same span, by topic. `repeats` counts rows that came and were dropped, equal to one that is here;
+    `broken` keeps which rows fail a check that is dear to ask, by its title."""
 
     frame: pl.DataFrame
     rules: Rules
     span: tuple[datetime, datetime] | None = None
     others: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     repeats: int = 0
+    broken: dict[str, pl.Series] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -121,11 +123,38 @@ def observe(
 ) -> PartitionState:
     """The state of the rows of one batch or partition of the rules' dataset.
 
-    Times are UTC instants. Raises ValueError where the frame has none of the dataset's columns.
+    What is due, complete and usual is that of the stream's own market run; rows of the other runs of `rules.runs` are
+    checked by themselves, and only what the checks found of them is kept. Times are UTC instants. Raises ValueError
+    where the frame has none of the dataset's columns.
     """
     if rules.dataset and not set(frame.columns) & set(dataset_named(rules.dataset).names):
         raise ValueError(f"the frame has no column of {rules.dataset}; hand over rows as the store has them")
-    scan = Scan(frame, rules, span, others or {}, repeats)
+    beside = _of_runs(frame, rules)
+    if not beside:
+        return _observe(Scan(frame, rules.of_run(""), span, others or {}, repeats))
+    own = frame.filter(~pl.col("market_run").cast(pl.String).is_in(list(beside)))
+    state = _observe(Scan(own, rules.of_run(""), span, others or {}, repeats))
+    for run, rows in beside.items():
+        found = _observe(Scan(rows, replace(rules.of_run(run), profiled=(), sketched=()), span, others or {}))
+        state = state.merge(PartitionState({name: kept for name, kept in found.states.items() if _found(name, kept)}))
+    return state
+
+
+def _of_runs(frame: pl.DataFrame, rules: Rules) -> dict[str, pl.DataFrame]:
+    """Rows of the other market runs, by run; mostly there are none."""
+    if not rules.runs or "market_run" not in frame.columns:
+        return {}
+    runs = frame["market_run"].cast(pl.String)
+    return {run: frame.filter(runs == run) for run in runs.unique().sort() if run in rules.runs}
+
+
+def _found(name: str, state: State) -> bool:
+    """Whether a state counts what a check found, and not what was there."""
+    return name != ROWS and isinstance(state, Tally | Sample)
+
+
+def _observe(scan: Scan) -> PartitionState:
+    frame, rules = scan.frame, scan.rules
     terms: dict[str, pl.Expr] = {}
     for check in rules.checks:
         terms |= check.terms(scan)

@@ -5,6 +5,8 @@ gives the same bar. A window is computed from the prices that start in it; wider
 high, low, close, weights and counts compose. Windows narrower than the stream's interval are not made: a five-minute
 price says nothing about one minute. Daily bars of a market follow its own clock (23, 24 or 25 hours); those of ticks
 follow UTC. The mean is weighted by duration for interval prices, by count for ticks.
+
+Ticks of two tenants, or of two sources, are two bars: they are never mixed.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from datetime import timedelta
 import polars as pl
 
 from carbon254.calendars import day_end, day_start
+from carbon254.model.ticks import EVERYBODY, in_order
 
 WIDTHS = {
     "1m": timedelta(minutes=1),
@@ -23,6 +26,9 @@ WIDTHS = {
     "1d": timedelta(days=1),
 }
 SERIES = ("market", "product", "market_run", "location_id")
+# Whose prices a bar is made of: interval prices are everybody's, and come from their market.
+OWNER = ("tenant", "source")
+BAR_SERIES = (*SERIES, *OWNER)
 _MEAN_DECIMALS = 8
 
 
@@ -62,12 +68,14 @@ def bars_of_prices(prices: pl.DataFrame, width: str, resolution: timedelta, cloc
         pl.col("lmp").is_not_null().cast(pl.UInt32).alias("count"),
         "flags",
     )
-    return _fold(points, width, resolution, clock)
+    return _of_everybody(_fold(points, width, resolution, clock, SERIES))
 
 
 def bars_of_ticks(ticks: pl.DataFrame, width: str = "1m") -> pl.DataFrame:
-    """Bars of pushed ticks (market, source, instrument, event_time, price, quantity, flags); series run `tick`."""
-    points = ticks.select(
+    """Bars of pushed ticks (tenant, source, market, instrument, price, quantity, flags and what orders them, see
+    `model.ticks`); series run `tick`."""
+    points = in_order(ticks).select(
+        *OWNER,
         pl.col("market"),
         pl.lit("trade").alias("product"),
         pl.lit("tick").alias("market_run"),
@@ -81,23 +89,28 @@ def bars_of_ticks(ticks: pl.DataFrame, width: str = "1m") -> pl.DataFrame:
         pl.col("price").is_not_null().cast(pl.UInt32).alias("count"),
         "flags",
     )
-    return _fold(points, width, timedelta(0), "UTC")
+    return _fold(points, width, timedelta(0), "UTC", BAR_SERIES)
 
 
 def roll_up(bars: pl.DataFrame, width: str, resolution: timedelta, clock: str) -> pl.DataFrame:
     """Wider bars from narrower ones."""
     points = bars.select(
-        *SERIES,
+        *BAR_SERIES,
         "location",
         pl.col("bar_start").alias("_at"),
         window("bar_start", width, clock).alias("bar_start"),
         "open", "high", "low", "close", "mean", "volume", "weight", "count", "flags",
     )  # fmt: skip
-    return _fold(points, width, resolution, clock)
+    return _fold(points, width, resolution, clock, BAR_SERIES)
 
 
-def _fold(points: pl.DataFrame, width: str, resolution: timedelta, clock: str) -> pl.DataFrame:
-    keys = [*SERIES, "bar_start"]
+def _of_everybody(bars: pl.DataFrame) -> pl.DataFrame:
+    """Bars of interval prices with their OWNER."""
+    return bars.with_columns(pl.lit(EVERYBODY).alias("tenant"), pl.col("market").alias("source"))
+
+
+def _fold(points: pl.DataFrame, width: str, resolution: timedelta, clock: str, series: tuple[str, ...]) -> pl.DataFrame:
+    keys = [*series, "bar_start"]
     total = pl.col("weight").sum()
     if _fills_alone(points, width, resolution):
         alone = points.drop("_at").with_columns(pl.col("mean").round(_MEAN_DECIMALS))

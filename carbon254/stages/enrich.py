@@ -2,7 +2,7 @@
 
 Places have a history, and a row takes the version that was valid when its interval started, whenever we learned of it:
 a replay gives the same row. No row is dropped or doubled. A place that is not listed for that time keeps its row: its
-type is `unknown`, its region the market; a flag says so where the place is listed for another time.
+type is `unknown`, its region the market or the run's area; a flag says so where the place is listed for another time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from carbon254.model import Flag, Stream
 
+UNSPECIFIED = "unspecified"
 PLACES = pl.Schema({"location_id": pl.String, "location": pl.String, "location_type": pl.String, "region": pl.String})
 _EVER, _OPEN = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _Whole = NDArray[np.int64]
@@ -126,10 +127,28 @@ def enrich(frame: pl.DataFrame, stream: Stream, places: pl.DataFrame | Directory
         joined = joined.with_columns(pl.col("flags").cast(pl.UInt32) | flag)
     return joined.with_columns(
         kind.fill_null("unknown").alias("location_type"),
-        pl.col("_region").fill_null(stream.market).alias("region"),
+        pl.col("_region").fill_null(stream.area or stream.market).alias("region"),
         pl.lit(stream.commodity).alias("commodity"),
         pl.lit(stream.product_tier or "unspecified").alias("product_tier"),
     ).drop("_location_type", "_region")
+
+
+def enrich_ticks(frame: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
+    """`frame` of ticks with commodity, region, product_tier, location_id and unit of their instruments.
+
+    `instruments` has those columns and `instrument`, each once. Rows keep their order. An instrument that is not listed
+    keeps its row: it is flagged, its region is the market that the message names, the rest is unspecified.
+    """
+    own = ("commodity", "region", "product_tier", "location_id", "unit")
+    listed = instruments.select("instrument", *own, pl.lit(True).alias("_listed"))
+    joined = frame.drop(own, strict=False).join(listed, on="instrument", how="left", maintain_order="left")
+    unknown = pl.when(pl.col("_listed").is_null()).then(pl.lit(Flag.UNKNOWN_INSTRUMENT.value)).otherwise(0)
+    return joined.with_columns(
+        pl.col("commodity").fill_null(UNSPECIFIED),
+        pl.coalesce("region", pl.col("market").cast(pl.String)).alias("region"),
+        pl.col("product_tier").fill_null(UNSPECIFIED),
+        (pl.col("flags").cast(pl.UInt32) | unknown.cast(pl.UInt32)).alias("flags"),
+    ).drop("_listed")
 
 
 def name_places(frame: pl.DataFrame, places: pl.DataFrame | Directory) -> pl.DataFrame:

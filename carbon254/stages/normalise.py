@@ -1,11 +1,13 @@
 """Normalise: a parser's rows → observations in UTC, with signs, derived components and quality flags.
 
-Asks only the stream's card, never which provider it is. A row whose time names no instant is a reject.
+Asks only the stream's card, never which provider it is. The length of an interval is that of the row's market run. A
+row whose time names no instant, or whose run is not on the card, is a reject.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
@@ -57,11 +59,11 @@ def _times(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
     """interval_start and interval_end in UTC from whatever the parser gave."""
     if "label" in frame.columns:
         frame = _from_label(frame, stream)
-    micros = int(stream.resolution.total_seconds() * 1_000_000)
+    micros = _steps(frame, stream)
     if "interval_start" not in frame.columns:
         end = pl.col("interval_end").dt.epoch("us")
-        # An extra market run ends off the grid; its interval opens where the grid's does, so that the key does not
-        # depend on which other runs share the payload.
+        # A row that ends off the grid opens where the grid's does, so that its key does not depend on which other rows
+        # share the payload.
         start = ((end - 1) // micros * micros).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         off = (end % micros != 0).fill_null(False)
         return frame.with_columns(
@@ -69,8 +71,17 @@ def _times(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
             (pl.col("flags") | pl.when(off).then(Flag.OFF_GRID.value).otherwise(0).cast(pl.UInt32)).alias("flags"),
         )
     if "interval_end" not in frame.columns:
-        return frame.with_columns((pl.col("interval_start") + stream.resolution).alias("interval_end"))
+        return frame.with_columns((pl.col("interval_start") + micros.cast(pl.Duration("us"))).alias("interval_end"))
     return frame
+
+
+def _steps(frame: pl.DataFrame, stream: Stream) -> pl.Expr:
+    """The length (µs) of each row's interval, by its market run."""
+    runs = frame["market_run"].cast(pl.String).unique().drop_nulls().to_list()
+    steps = {run: stream.of_run(run).resolution // timedelta(microseconds=1) for run in runs}
+    if len(set(steps.values())) == 1:
+        return pl.lit(next(iter(steps.values())), dtype=pl.Int64)
+    return pl.col("market_run").cast(pl.String).replace_strict(steps, default=None, return_dtype=pl.Int64)
 
 
 def _from_label(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
@@ -89,9 +100,12 @@ def _split(frame: pl.DataFrame, stream: Stream) -> tuple[pl.DataFrame, pl.DataFr
     no_time = pl.col("interval_start").is_null() | pl.col("interval_end").is_null()
     backwards = (pl.col("interval_end") <= pl.col("interval_start")).fill_null(False)
     no_place = pl.col("location_id").is_null() | (pl.col("location_id") == "")
+    stranger = pl.col("market_run").cast(pl.String).is_in([run.market_run for run in stream.every_run]).not_()
     wild = pl.any_horizontal(pl.col("lmp", *COMPONENTS).is_finite().not_().fill_null(False))
     reason = (
-        pl.when(no_time)
+        pl.when(stranger.fill_null(True))
+        .then(pl.format("the market run {} is not on the feed's card", pl.col("market_run").fill_null("(none)")))
+        .when(no_time)
         .then(_no_instant(frame, stream))
         .when(backwards)
         .then(pl.lit("the interval ends before it starts"))
@@ -127,7 +141,7 @@ def _prices(frame: pl.DataFrame, stream: Stream) -> pl.DataFrame:
                 "flags"
             ),
         )
-    return frame.with_columns(_component_flags(stream.tolerance).alias("flags"))
+    return frame.with_columns(_component_flags(stream.rounding.most).alias("flags"))
 
 
 def _unsigned_zero(value: pl.Expr) -> pl.Expr:
@@ -135,11 +149,13 @@ def _unsigned_zero(value: pl.Expr) -> pl.Expr:
     return pl.when(value == 0.0).then(0.0).otherwise(value)
 
 
-def _component_flags(tolerance: float) -> pl.Expr:
+def _component_flags(unit: float) -> pl.Expr:
+    """Which of the parts are there, and whether they add up within half a unit of each number that is summed."""
     core = pl.all_horizontal(pl.col(name).is_not_null() for name in ("lmp", "energy", "congestion", "loss"))
     some = pl.any_horizontal(pl.col(name).is_not_null() for name in COMPONENTS)
     total = pl.col("energy") + pl.col("congestion") + pl.col("loss") + pl.col("ghg").fill_null(0.0)
-    broken = (pl.col("lmp") - total).abs() > tolerance + 1e-9
+    numbers = 4 + pl.col("ghg").is_not_null().cast(pl.Int8)
+    broken = (pl.col("lmp") - total).abs() > numbers * (unit / 2) + 1e-9
     incomplete = pl.when(core).then(broken).otherwise(some & pl.col("lmp").is_not_null())
     return (
         pl.col("flags")

@@ -11,6 +11,7 @@ import polars as pl
 
 from carbon254.api.notary import Notary
 from carbon254.api.rooms import Rooms
+from carbon254.api.turns import Allowed
 from carbon254.clock import Clock
 from carbon254.ingest import Inbox
 from carbon254.model import Access, Provider, Publication, Stream, dataset
@@ -88,10 +89,10 @@ def ticks(at: datetime, instrument: str = "BRN-1M", price: float | None = 71.35,
         {"tenant": "public", "source": "desk", "instrument": instrument, "event_time": at, "event_id": str(sequence),
          "sequence": sequence, "market": "ICE", "price": price, "quantity": 10.0, "bid": None, "ask": None,
          "received_at": at, "flags": 0, "commodity": "crude", "region": "world", "product_tier": "real_time",
-         "feed": "market.ticks", "payload": "b" * 64, "batch_id": "1"},
+         "feed": "market.ticks", "payload": "b" * 64, "batch_id": "1", "position": 0},
         schema_overrides={"event_time": pl.Datetime("us", "UTC"), "received_at": pl.Datetime("us", "UTC"),
-                          "sequence": pl.UInt64, "flags": pl.UInt32, "price": pl.Float64, "bid": pl.Float64,
-                          "ask": pl.Float64},
+                          "sequence": pl.UInt64, "flags": pl.UInt32, "position": pl.UInt32, "price": pl.Float64,
+                          "bid": pl.Float64, "ask": pl.Float64},
     )  # fmt: skip
 
 
@@ -102,6 +103,7 @@ def bars(
     middle = [30.0 + (i * 7 % 11) for i in range(count)]
     return pl.DataFrame(
         {"market": "SPP", "product": "energy", "market_run": "RTBM", "location": location, "location_id": location,
+         "tenant": "public", "source": "SPP",
          "width": name, "bar_start": starts, "bar_end": [s + width for s in starts], "open": middle,
          "high": [m + 4 for m in middle], "low": [m - 3 for m in middle], "close": [m + 1 for m in middle],
          "mean": middle, "weight": 3600.0, "volume": None, "count": 12, "expected": 12, "flags": 0, "build": 1,
@@ -126,6 +128,7 @@ def open_rooms(folder: Path, clock: Clock, hot: HotStore) -> Iterator[Rooms]:
     trouble: dict[str, str] = {}
     notary = Notary(hot, log, streams(), {}, clock, lambda _: None)
     rooms = Rooms(hot, LatestPrices(), log, ledger, inbox, clock, metrics, streams(), lambda: trouble, notary)
+    rooms.allowed = Allowed(seconds=60.0)  # no test depends on how busy the machine is
     try:
         yield rooms
     finally:

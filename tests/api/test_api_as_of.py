@@ -62,16 +62,19 @@ def test_a_rung_is_reached_by_the_nodes_own_clock(client: TestClient, rooms: Roo
     assert answer["rows"] == [] and "SPP S7 is not reached yet from market day 2025-11-02 on" in answer["note"]
 
 
-def test_unknown_rungs_and_contradictions_answer_400(client: TestClient, revised: Rooms) -> None:
+def test_contradictions_answer_400_and_unknown_names_422(client: TestClient, revised: Rooms) -> None:
     for asked, says in (
-        ({"rung": "S99"}, "SPP has no rung 'S99'; its rungs are: S7, S53, S120"),
         ({"rung": "S7", "as_of": "2025-11-10"}, "leave one out"),
         ({"strict": True, "basis": "received"}, "contradict"),
     ):
         answer = client.get("/v1/prices", params=DAY | asked)
         assert answer.status_code == 400 and says in answer.json()["detail"]
     assert client.get("/v1/prices", params=DAY | {"basis": "guessed"}).status_code == 422
-    assert "there are: MISO" in client.get("/v1/ladders/EPEX").json()["detail"]
+    rung = client.get("/v1/prices", params=DAY | {"rung": "S99"})
+    assert rung.status_code == 422
+    assert rung.json()["detail"] == "SPP has no rung 'S99'; its rungs are: S7, S53, S120"
+    ladder = client.get("/v1/ladders/EPEX")
+    assert ladder.status_code == 422 and "there are: MISO" in ladder.json()["detail"]
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
@@ -127,7 +130,7 @@ def test_forecasts_at_the_gate_and_benchmarks(client: TestClient, rooms: Rooms) 
     empty = client.get(
         "/v1/benchmarks", params={"start": "2025-11-01", "end": "2025-11-05", "as_of": "2025-01-01"}
     ).json()
-    assert empty["rows"] == [] and empty["note"] == "nothing is stored for what was asked, at any time"
+    assert empty["rows"] == [] and "nothing of benchmarks is stored yet" in empty["note"]
     rooms.hot.command("TRUNCATE TABLE store.weather_forecasts")
 
 

@@ -4,47 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx2 as httpx
 import pytest
-import uvicorn
 from desk import HOUR, MINUTES_5, NOON, bars, prices, store, ticks
+from serving import WAIT_S, served
 
-from carbon254 import portal
-from carbon254.api.app import create_app
 from carbon254.api.rooms import Rooms
-
-WAIT_S = 10.0
-
-
-@contextmanager
-def served(rooms: Rooms) -> Iterator[str]:
-    app = create_app(rooms)
-    portal.mount(app)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        rooms.closing.set()
-        server.should_exit = True
-        thread.join(WAIT_S)
-        assert not thread.is_alive(), "an open stream kept the server from stopping"
-
-
-def until(true: object, within_s: float = WAIT_S) -> None:
-    limit = time.monotonic() + within_s
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < limit, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -60,10 +28,6 @@ def events(answer: httpx.Response) -> Iterator[tuple[str, object]]:
             name = line.removeprefix("event: ")
         elif line.startswith("data: "):
             yield name, json.loads(line.removeprefix("data: "))
-
-
-def watchers(rooms: Rooms) -> int:
-    return len(rooms.cache._watches)
 
 
 def test_a_reader_gets_a_snapshot_and_then_what_changes(rooms: Rooms, url: str) -> None:
@@ -86,7 +50,6 @@ def test_a_reader_gets_a_snapshot_and_then_what_changes(rooms: Rooms, url: str) 
         rooms.cache.put_ticks(ticks(NOON))
         name, [row] = next(heard)
         assert (name, row["instrument"], row["price"]) == ("ticks", "BRN-1M", 71.35)
-    until(lambda: watchers(rooms) == 0)
 
 
 def test_a_reader_of_one_market_hears_of_that_market(rooms: Rooms, url: str) -> None:
@@ -109,7 +72,7 @@ def test_a_slow_reader_gets_a_new_snapshot_and_never_holds_the_writer(
         [watch] = rooms.cache._watches
         watch.missed += 1
         rooms.cache.put(prices(NOON))
-        assert next(heard) == ("reset", {})
+        assert next(heard) == ("reset", {"missed": True})
         # The snapshot may have been taken just before the price; then the price follows it.
         told = next(rows for kind, rows in heard if kind == "prices" and rows)
         assert [row["lmp"] for row in told] == [25.5]

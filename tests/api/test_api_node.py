@@ -36,7 +36,7 @@ def test_health_and_readiness(client: TestClient, rooms: Rooms, monkeypatch: pyt
     def refuse(sql: str) -> pa.Table:
         raise QueryRefused("gone")
 
-    monkeypatch.setattr(rooms.hot, "query", refuse)
+    monkeypatch.setattr(rooms.hot, "fetch", refuse)
     assert "gone" in client.get("/ready").json()["reasons"]["hot store"]
 
 

@@ -56,9 +56,7 @@ def moments(how: Convention, clock: str) -> list[tuple[str, date]]:
 @pytest.mark.parametrize(("how", "clock"), [case for case in CASES if case[0].form == "hour"])
 def test_no_other_label_names_an_instant(how: Convention, clock: str) -> None:
     """Whatever day, hour, interval and mark a file could hold: what is read as sound is what we would print."""
-    marks: list[object] = {"suffix": [None, how.sign], "first_flag": [True, False], "second_flag": [True, False]}.get(
-        how.repeat, [None]
-    )
+    marks: list[object] = {"suffix": [None, how.sign], "second_flag": [True, False]}.get(how.repeat, [None])
     step = timedelta(minutes=15)
     for _, day in moments(how, clock):
         rows = [(day, hour, part, mark) for hour, part, mark in product(range(-1, 28), range(6), marks)]
@@ -83,7 +81,6 @@ def test_no_other_label_names_an_instant(how: Convention, clock: str) -> None:
 
 MARKS = {
     "suffix": lambda how: [None, how.sign],
-    "first_flag": lambda how: [True, False],
     "second_flag": lambda how: [True, False],
     "offset": lambda how: ["-04:00", "-05:00", "-06:00", "-07:00", "-08:00", "+00:00", None],
     "zone": lambda how: ["EDT", "EST", "CST", "CDT", "", None],

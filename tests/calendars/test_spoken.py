@@ -73,6 +73,6 @@ def test_every_convention_prints_one_label() -> None:
         assert all(text.startswith("2025-11-0") for _, text in printed)
     told = {how.id: text for how, text in labels_of("ERCOT", at("2025-11-02T07:00"))}
     assert told["ercot.asterisk"] == "2025-11-02 HE02*" and told["ercot.he25"] == "2025-11-02 HE03"
-    assert told["ercot.api"] == "2025-11-02 HE02 flag false" and told["ercot.sced"] == "2025-11-02 01:00 flag true"
+    assert told["ercot.api"] == "2025-11-02 HE02 flag true" and told["ercot.sced"] == "2025-11-02 01:00 flag true"
     with pytest.raises(BadLabel, match="no time zone"):
         labels_of("ERCOT", datetime(2025, 7, 1))

@@ -201,7 +201,7 @@ NEEDS_WORKSPACE = [
 
 @pytest.mark.parametrize("command", NEEDS_WORKSPACE, ids=" ".join)
 def test_no_workspace_is_said_and_none_is_made(tmp_path: Path, command: list[str]) -> None:
-    clean(typed(*command, "-w", tmp_path / "gone"), 1, "there is no workspace at", "c254 demo")
+    clean(typed(*command, "-w", tmp_path / "gone"), 2, "there is no workspace at", "c254 demo")
     assert not (tmp_path / "gone").exists()
 
 
@@ -244,10 +244,10 @@ def test_a_workspace_in_use_names_the_way_out(tmp_path: Path) -> None:
 
 def test_what_is_not_known_is_named(made: Path, tmp_path: Path) -> None:
     path = spp_file(tmp_path / NAME)
-    clean(typed("feeds", "run", "--feed", "iso.rt.lmp.xx", "--file", path), 1, "no feed 'iso.rt.lmp.xx'", RT)
-    clean(typed("feeds", "replay", "--feed", "x", "--from", "now", "-w", made), 1, "no feed 'x'")
-    clean(typed("dlq", "show", "9", "-w", made), 1, "there is no letter 9")
-    clean(typed("dlq", "reprocess", "--id", "9", "-w", made), 1, "there is no letter 9")
+    clean(typed("feeds", "run", "--feed", "iso.rt.lmp.xx", "--file", path), 2, "no feed 'iso.rt.lmp.xx'", RT)
+    clean(typed("feeds", "replay", "--feed", "x", "--from", "now", "-w", made), 2, "no feed 'x'")
+    clean(typed("dlq", "show", "9", "-w", made), 2, "there is no letter 9")
+    clean(typed("dlq", "reprocess", "--id", "9", "-w", made), 2, "there is no letter 9")
     clean(typed("dlq", "reprocess", "-w", made), 2, "--id, --feed or --all")
     clean(typed("feeds", "run", "--feed", RT, "-w", made), 2, "--from and --to")
     clean(typed("feeds", "run", "--feed", RT, "--file", tmp_path, "-w", made), 2, "is a directory")
@@ -260,6 +260,36 @@ def test_a_bad_time_comes_with_a_good_one(made: Path) -> None:
     clean(typed(*replay, "--partition", "July"), 2, "'July' is not a market day", "2025-07-01")
     clean(typed("sql", "SELECT 1", "--tz", "Mars/Olympus", "-w", made), 2, "is not a time zone", "America/Chicago")
     clean(typed("sql", "SELECT 1", "--tz", "market", "-w", made), 2, "name a zone")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("2025-11-02T01:30", ("comes twice", "2025-11-02T06:30:00Z (CDT)", "2025-11-02T07:30:00Z (CST)", "-05:00")),
+        ("2025-03-09T02:30", ("does not exist", "from 02:00 to 03:00", "2025-03-09T08:00:00Z")),
+    ],
+)
+def test_a_naive_time_that_comes_twice_or_never_is_refused_by_every_command(
+    made: Path, written: str, told: tuple[str, ...]
+) -> None:
+    run, replay = ("feeds", "run", "--feed", RT, "-w", made), ("feeds", "replay", "--feed", RT, "-w", made)
+    prices = ("prices", "SPP", "-w", made, "--tz", "market")
+    commands = [
+        (*run, "--from", written),
+        (*run, "--from", "2025-01-01", "--to", written),
+        (*replay, "--from", written),
+        (*replay, "--from", "2025-01-01", "--to", written),
+        (*replay, "--arrived-from", written),
+        (*replay, "--arrived-from", "2025-01-01", "--arrived-to", written),
+        (*prices, written, "2025-12-01"),
+        (*prices, "2025-01-01", written),
+        (*prices, "2025-01-01", "2025-12-01", "--as-of", written),
+        ("places", "list", "--market", "SPP", "--as-of", written, "-w", made),
+        ("calendar", "label", "SPP", written),
+        ("calendar", "blocks", "ERCOT", "--at", written),
+    ]
+    for command in commands:
+        clean(typed(*command), 2, *told)
 
 
 def test_settings_that_cannot_work_name_their_variable(made: Path) -> None:

@@ -92,7 +92,7 @@ def test_only_what_is_old_enough_is_merged(kept: Path) -> None:
 def test_bad_input_is_one_line_with_the_fix(kept: Path) -> None:
     for command, said in (
         (("compact", "--older-than", "week"), "'week' is not an age; write 7d for days or 12h for hours"),
-        (("compact", "--dataset", "prices"), "no dataset 'prices'; there are: interval_prices"),
+        (("compact", "--dataset", "prices"), "no dataset 'prices'; nearest: "),
         (("stats", "--dataset", "prices"), "no dataset 'prices'"),
         (("orphans", "--older-than", "-1d"), "is not an age"),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import httpx2 as httpx
 import pytest
 from shell import RT, c254, clean, spp_file, typed
 
-from carbon254.cli.serving import listener
+from carbon254.cli.ports import listener
 from carbon254.workspace import Workspace
 
 TICK = {
@@ -104,6 +105,48 @@ def test_a_file_taken_beside_the_node_is_carried_by_it(workspace: Path, tmp_path
         assert (said.code, result["rows"], result["rejected"]) == ((3, 9, 1) if state == "new" else (0, 0, 0))
         assert answer(workspace, "SELECT count() FROM interval_prices") == "9"
     assert "LMP: 'n/a' is not a number" in typed("dlq", "list", "-w", workspace).out
+
+
+def test_files_taken_beside_a_node_that_is_busy_with_others_return_with_their_own_counts(
+    workspace: Path, client: httpx.Client, tmp_path: Path
+) -> None:
+    ended = threading.Event()
+
+    def push() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            client.post("/v1/ingest/market.ticks", json=[{**TICK, "sequence": 1_000 + number, "price": "bad"}])
+
+    pushing = threading.Thread(target=push, daemon=True)
+    pushing.start()
+    path = spp_file(tmp_path / "RTBM-LMP-SL-202507010705.csv", bad={3: "n/a"})
+    path.write_text(path.read_text("utf-8").replace(":05:00", ":10:00"), "utf-8")
+    other = tmp_path / "again.csv"
+    other.write_text(path.read_text("utf-8") + "\n", "utf-8")
+    try:
+        for one, wanted in ((path, (10, 9, 0, 1)), (other, (10, 0, 9, 1))):
+            said = typed("feeds", "run", "--feed", RT, "--file", one, "-w", workspace, "--json")
+            (result,) = json.loads(said.out)
+            found = tuple(result[name] for name in ("records", "stored", "confirmed", "rejected"))
+            assert found == wanted, said
+    finally:
+        ended.set()
+        pushing.join()
+
+
+def test_names_are_settled_by_the_node(workspace: Path, client: httpx.Client) -> None:
+    days = ("2025-07-01", "2025-07-02")
+    for arguments, says in (
+        (("SPPP", *days), "no market 'SPPP'; nearest: SPP"),
+        (("SPP", *days, "WR_HBU"), "no place 'WR_HBU'"),
+        (("SPP", *days, "--run", "RTB"), "no market run 'RTB'; nearest: RTBM"),
+    ):
+        clean(typed("prices", *arguments, "-w", workspace), 2, says)
+    found = typed("prices", "spp", *days, "--run", "rtbm", "-w", workspace)
+    assert found.code == 0, found
+    many = [("location", "NODE")] * 3
+    assert client.get("/v1/names", params=[("market", "spp"), *many]).status_code == 422
 
 
 def test_bad_sql_through_the_node_is_one_clean_error(workspace: Path) -> None:

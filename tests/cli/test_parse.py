@@ -142,9 +142,28 @@ def test_a_bad_row_goes_to_standard_error_and_the_others_are_printed(tmp_path: P
     said = c254("feeds", "parse", path)
     assert said.code == 3
     assert frame(said.out)["location"].to_list() == [f"LOC_{i}" for i in range(10) if i not in (3, 7)]
-    first, second = said.err.splitlines()
+    first, second, counts = said.err.splitlines()
+    assert counts == f"{path.name}: 10 records: 8 read, 2 rejected"
     assert first.startswith(f"{path.name}: line 5: LMP: 'n/a' is not a number | 07/01/2025")
     assert second.startswith(f"{path.name}: line 9: LMP: '--' is not a number | 07/01/2025")
+
+
+def test_a_page_of_an_answer_says_which_and_of_how_much(tmp_path: Path) -> None:
+    answer = json.loads(sample("pjm", "da_hrl_lmps_20260308").read_text("utf-8"))
+    count = len(answer["items"])
+    answer |= {"totalRows": 2 * count, "searchSpecification": {"startRow": 1, "rowCount": count}}
+    path = tmp_path / "page.json"
+    path.write_text(json.dumps(answer), "utf-8")
+    said = typed("feeds", "parse", path)
+    assert said.code == 0
+    assert f"page.json: {count} records: {count} read; page 1 of 2: {count} of {2 * count} rows" in said.words
+
+
+def test_a_record_that_a_file_lists_twice_is_told_as_a_duplicate(tmp_path: Path) -> None:
+    path = spp_file(tmp_path / "RTBM-LMP-SL-202507010705.csv")
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([*lines, lines[3]]) + "\n", "utf-8")
+    assert f"{path.name}: 11 records: 10 read, 1 duplicate" in typed("feeds", "parse", path).words
 
 
 def test_a_file_of_two_feeds_lists_them() -> None:

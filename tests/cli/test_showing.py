@@ -29,7 +29,7 @@ def test_a_table_keeps_brackets(made: Path) -> None:
 
 
 def test_an_error_keeps_brackets(made: Path) -> None:
-    clean(typed("feeds", "watermark", "--feed", "iso[red]", "-w", made), 1, "no feed 'iso[red]'")
+    clean(typed("feeds", "watermark", "--feed", "iso[red]", "-w", made), 2, "no feed 'iso[red]'")
 
 
 def test_letters_show_their_text_and_hide_its_control_characters(made: Path) -> None:
@@ -46,7 +46,7 @@ def test_rejects_of_parse_hide_control_characters(tmp_path: Path) -> None:
 
 def test_an_unknown_feed_is_not_an_empty_one(made: Path) -> None:
     for verb in ("status", "watermark"):
-        clean(typed("feeds", verb, "--feed", "iso.rt.lmp.xx", "-w", made), 1, "no feed 'iso.rt.lmp.xx'")
+        clean(typed("feeds", verb, "--feed", "iso.rt.lmp.xx", "-w", made), 2, "no feed 'iso.rt.lmp.xx'")
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,8 @@ def test_the_newest_build_of_a_bar_stands(hot: HotStore) -> None:
                 "market_run": "RTBM",
                 "location": "A",
                 "location_id": "A",
+                "tenant": "public",
+                "source": "SPP",
                 "width": "1h",
                 "bar_start": T0,
                 "bar_end": T0 + HOUR,

@@ -321,7 +321,7 @@ def test_builds_keep_what_they_were_proven_to_hold(ledger: Ledger) -> None:
 def test_what_clickhouse_lacks_is_said_by_its_record(opener: Open, tmp_path: Path) -> None:
     history = opener("history")
     lacking = [name for name in OPERATIONS if not history.capability.offers(name)]
-    assert lacking == ["cells", "builds", "transitions", "leases"]
+    assert lacking == ["cells", "builds", "transitions", "leases", "counts"]
     with pytest.raises(NotOffered, match=r"clickhouse does not do leases: .*compare-and-set"):
         history.capability.require("leases")
     with pytest.raises(KeyError, match="no ledger does 'fly'"):
@@ -408,3 +408,80 @@ def test_threads_share_one_ledger(ledger: Ledger) -> None:
     for thread in threads:
         thread.join()
     assert ledger.entries(FEED)[0].payloads == 10
+
+
+@on("leases")
+def test_what_is_done_within_the_fence_is_done_before_anybody_takes_over_or_not_at_all(
+    ledger: Ledger, opener: Open
+) -> None:
+    lease = ledger.acquire("run", "anna", NOW, MINUTE)
+    other, done = opener("ledger"), list[str]()
+
+    def take_over() -> None:
+        assert other.acquire("run", "ben", NOW + 2 * MINUTE, MINUTE) is not None
+        done.append("taken over")
+
+    taker = threading.Thread(target=take_over)
+    with ledger.fenced(lease):
+        taker.start()
+        taker.join(0.5)
+        done.append("swapped")
+    taker.join(30)
+    assert done == ["swapped", "taken over"]
+    with pytest.raises(LeaseLost, match="ben has it with token 2"), ledger.fenced(lease):
+        done.append("swapped again")
+    assert done == ["swapped", "taken over"]
+    other.close()
+
+
+@on("leases")
+def test_an_unlocked_lease_is_free_and_its_holder_refused(ledger: Ledger) -> None:
+    lease = ledger.acquire("run", "anna", NOW, timedelta(hours=6))
+    assert ledger.acquire("run", "ben", NOW + MINUTE, MINUTE) is None
+    found = ledger.unlock("run", "unlocked by cleo", NOW + MINUTE)
+    assert found is not None and (found.holder, found.token) == ("anna", 1)
+    assert ledger.unlock("run", "unlocked by cleo", NOW + MINUTE) is None
+    assert ledger.unlock("nothing", "unlocked by cleo", NOW) is None
+    with pytest.raises(LeaseLost, match="unlocked by cleo has it"), ledger.fenced(lease):
+        pass
+    taken = ledger.acquire("run", "ben", NOW + MINUTE, MINUTE)
+    assert taken is not None and taken.token == 3
+
+
+_HOLDS = """
+import sys
+from datetime import UTC, datetime, timedelta
+from carbon254.stores.ledger import open_ledger
+ledger = open_ledger(sys.argv[1])
+assert ledger.acquire("run", "anna", datetime.fromisoformat(sys.argv[2]), timedelta(hours=6))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_in_a_ledger_of_its_own_file_a_lease_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = open_ledger(url)
+    for turn in range(2):
+        holder = subprocess.Popen(
+            [sys.executable, "-c", _HOLDS, url, NOW.isoformat()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        assert ledger.acquire("run", "ben", NOW + MINUTE, MINUTE) is None
+        holder.kill()
+        holder.communicate()
+        taken = ledger.acquire("run", "ben", NOW + MINUTE, MINUTE)
+        assert taken is not None and taken.token == 2 * turn + 2
+        ledger.release(taken, NOW)
+    ledger.close()
+    assert list((tmp_path / "ledger.db.leases").iterdir()) == []
+
+
+def test_a_lease_that_an_older_version_left_in_a_file_blocks_nobody(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    later = (NOW + timedelta(hours=6)).isoformat(timespec="microseconds")
+    with ledger._engine.begin() as db:
+        db.execute(sa.text("INSERT INTO leases VALUES ('run', 'c254 4711', 7, :later)"), {"later": later})
+    taken = ledger.acquire("run", "ben", NOW, MINUTE)
+    assert taken is not None and taken.token == 8
+    ledger.close()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbon254.errors import AmbiguousPlace, ReferenceRefused, SettingsError, UnknownPlace
+from carbon254.errors import AmbiguousPlace, ReferenceRefused, SettingsError, UnknownName, UnknownPlace
 from carbon254.stores.postgres import address
 from carbon254.stores.reference import Link, Reference, open_reference
 from carbon254.stores.reference.migrations import HEAD, VERSION_TABLE
@@ -192,7 +192,7 @@ def test_lists_that_cannot_be_meant_are_refused(store: Reference) -> None:
         store.load("nodes", "PJM", pl.DataFrame(schema={"location_id": pl.String}), day(1), "list", complete=True)
     with pytest.raises(ReferenceRefused, match=r"needs a column location_id; it has: id"):
         store.load("nodes", "PJM", [{"id": "A"}], T0, "list")
-    with pytest.raises(ReferenceRefused, match="'node' is not a kind of place; there are: nodes, hubs"):
+    with pytest.raises(UnknownName, match="no kind of place 'node'; nearest: nodes"):
         store.load("node", "PJM", listed(A="a"), T0, "list")
     with pytest.raises(ReferenceRefused, match="has no time zone"):
         store.load("nodes", "PJM", listed(A="a"), datetime(2025, 1, 1), "list")

@@ -15,7 +15,7 @@ from carbon254.emulator.desks import PROVIDERS
 from carbon254.feeds.catalogue import feed, feeds
 
 LOCATIONS = {
-    "caiso": 3, "miso": 20, "spp": 31, "nyiso": 15, "pjm": 12, "ercot": 15, "isone": 9, "iso.rt.lmp.ercot": 23,
+    "caiso": 3, "miso": 20, "spp": 33, "nyiso": 15, "pjm": 12, "ercot": 15, "isone": 9, "iso.rt.lmp.ercot": 23,
 }  # fmt: skip
 # MISO gives five-minute prices of now only: see test_miso_five_minute_prices_are_those_of_now.
 NOW_ONLY = ("iso.rt.lmp.miso",)

@@ -103,12 +103,13 @@ def test_no_request_names_a_key() -> None:
         assert "api_key" not in request.params and "key" not in request.subject
 
 
-@pytest.mark.parametrize("total", [b"5001", b'"5001"'])
-def test_pages_end_with_the_total(total: bytes) -> None:
+@pytest.mark.parametrize("total", [b"1800", b'"1800"'])
+def test_pages_go_on_where_the_last_one_ended_whatever_was_asked_for(total: bytes) -> None:
     first = next(iter(feed(TOPIC).requests(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))))
-    data = b'{"response":{"total":' + total + b"}}"
+    data = b'{"response":{"total":' + total + b',"data":[' + b",".join([b"{}"] * 1_000) + b"]}}"
     second = feed(TOPIC).next_page(first, data)
-    assert second and (second.params["offset"], second.page) == (5_000, 2)
+    assert second and (second.params["offset"], second.page) == (1_000, 2)
     assert second.subject != first.subject
     assert feed(TOPIC).next_page(second, data) is None
     assert feed(TOPIC).next_page(first, b"{}") is None
+    assert feed(TOPIC).next_page(first, b'{"response":{"total":' + total + b',"data":[]}}') is None

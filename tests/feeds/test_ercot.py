@@ -13,7 +13,9 @@ from payloads import assert_expected, assert_survives, observed, parse, recorded
 from carbon254.calendars import market_day_span
 from carbon254.errors import PayloadRefused
 from carbon254.feeds.catalogue import candidates, feed
+from carbon254.feeds.contract import Payload
 from carbon254.model import Flag
+from carbon254.wire import csv
 
 DA, RT = "iso.da.lmp.ercot", "iso.rt.lmp.ercot"
 JSON_FILE = "dam_stlmnt_pnt_prices_2026-11-01.json"
@@ -39,7 +41,7 @@ def test_recorded_autumn_day() -> None:
     assert (frame.height, frame["lmp"].min(), frame["lmp"].max()) == (25, 6.08, 76.42)
     opens, _ = market_day_span(datetime(2025, 11, 2).date(), "America/Chicago")
     hours = ((frame["interval_start"] - opens).dt.total_hours()).to_list()
-    assert hours == list(range(25)), "25 hours, each once, in order"
+    assert hours == [0, 2, 1, *range(3, 25)], "25 hours, each once; the second pass is printed first"
     assert frame["lmp"][:4].to_list() == [56.16, 48.25, 46.44, 52.27]
     assert frame["lmp"][-1] == 22.32
     assert frame["flags"].sum() == 0
@@ -79,21 +81,41 @@ def autumn(flags: list[object], form: str = "json") -> list[int]:
     return passes(parse(DA, "\n".join([head, *lines]).encode()).frame)
 
 
-def test_a_pair_goes_by_the_order_whichever_row_has_the_flag() -> None:
-    assert autumn([True, False]) == autumn([False, True]) == autumn(["N", "Y"], "csv") == autumn(["Y", "N"], "csv")
-    assert autumn([True, False]) == [0, 1]
-    assert autumn([False, False]) == [0, 1]
+@pytest.mark.parametrize(
+    ("flags", "form"),
+    [([False, True], "json"), (["N", "Y"], "csv"), (["false", "TRUE"], "csv"), ([" N", "Y "], "csv")],
+)
+def test_the_repeated_hour_goes_by_the_flag_and_never_by_the_order_of_rows(flags: list[object], form: str) -> None:
+    assert autumn(flags, form) == [0, 1]
+    assert autumn(flags[::-1], form) == [1, 0]
+    assert autumn(flags[:1], form) == [0] and autumn(flags[1:], form) == [1], "a pair split over two pages"
 
 
-def test_a_row_alone_goes_by_its_flag() -> None:
-    assert autumn([True]) == [0] and autumn([False]) == [1]
-    assert autumn(["N"], "csv") == [0] and autumn(["Y"], "csv") == [1]
+def test_the_recorded_repeated_hour_stands_at_its_own_two_instants() -> None:
+    name, data = recorded("ercot/ercot_np4-190-cd_dam_spp_20251102_api.json")
+    prices = dict(observed(DA, data, name).frame.select("interval_start", "lmp").iter_rows())
+    assert prices[datetime(2025, 11, 2, 6, tzinfo=UTC)] == 46.44
+    assert prices[datetime(2025, 11, 2, 7, tzinfo=UTC)] == 48.25
 
 
-def test_a_row_alone_follows_the_pairs_of_its_payload() -> None:
-    pair = [["2026-11-01", "02:00", "HB_NORTH", 1.0, flag] for flag in (False, True)]
-    frame = parse(DA, answer([*pair, ["2026-11-01", "02:00", "HB_WEST", 1.0, True]])).frame
-    assert passes(frame) == [0, 1, 1]
+def test_order_decides_only_where_both_rows_carry_the_same_flag_and_then_the_rows_say_so() -> None:
+    ambiguous = Flag.AMBIGUOUS_TIME.value
+    for flag in (True, False, None):
+        rows: list[object] = [["2026-11-01", "02:00", "HB_NORTH", price, flag] for price in (1.0, 2.0)]
+        frame = observed(DA, answer(rows)).frame
+        assert (passes(frame), frame["flags"].to_list()) == ([0, 1], [ambiguous, ambiguous])
+    rows = [["2026-11-01", "02:00", "HB_NORTH", 1.0, flag] for flag in (None, False)]
+    for given in (rows, rows[::-1]):
+        found = observed(DA, answer([*given])).frame.sort("interval_start")
+        assert (passes(found), found["flags"].to_list()) == ([0, 1], [0, ambiguous]), "the other row's pass is known"
+
+
+def test_a_day_numbered_to_twenty_five_is_so_in_every_block_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sample("ercot", DENSE_FILE)
+    whole = parse(DA, data, DENSE_FILE).frame.drop("line")
+    monkeypatch.setattr(csv, "BLOCK_BYTES", 64)
+    assert len(list(feed(DA).parse(Payload(data, DENSE_FILE, feed(DA).stream)))) > 2
+    assert parse(DA, data, DENSE_FILE).frame.drop("line").equals(whole)
 
 
 def test_a_row_alone_without_a_flag_is_ambiguous() -> None:
@@ -103,7 +125,7 @@ def test_a_row_alone_without_a_flag_is_ambiguous() -> None:
 
 def test_fifteen_minute_autumn_day_has_a_hundred_intervals() -> None:
     fields = ["deliveryDate", "deliveryHour", "deliveryInterval", "settlementPoint", "settlementPointPrice", "DSTFlag"]
-    labels = [(1, False), (2, True), (2, False), *((hour, False) for hour in range(3, 25))]
+    labels = [(1, False), (2, False), (2, True), *((hour, False) for hour in range(3, 25))]
     rows = [["2026-11-01", hour, i, "HB_NORTH", 1.0, flag] for hour, flag in labels for i in range(1, 5)]
     starts = observed(RT, answer([*rows], fields)).frame["interval_start"]
     assert (

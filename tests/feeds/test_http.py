@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import threading
 import time
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +20,8 @@ from carbon254.errors import CircuitOpen, FetchFailed, NotPublished, TransientEr
 from carbon254.feeds import http
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
+
+Packer = Callable[[bytes], bytes]
 
 
 def test_an_answer_comes_with_its_address_and_the_clocks_time(fetcher: Fetcher, server: Server) -> None:
@@ -317,3 +322,28 @@ def test_a_clock_that_was_put_right_leaves_no_host_alone_for_ever(
     clock.instant -= timedelta(hours=2)
     server.scripts = [says(200, b"ok")]
     assert fetcher.get(SPP, ASK).data == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress), ("", bytes)]
+)
+def test_a_packed_answer_is_the_answer(fetcher: Fetcher, server: Server, encoding: str, pack: Packer) -> None:
+    server.scripts = [says(200, pack(b"1,2\n" * 1_000), **({"Content_Encoding": encoding} if encoding else {}))]
+    assert fetcher.get(SPP, ASK).data == b"1,2\n" * 1_000
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_short_answer_that_would_fill_memory_is_refused(
+    fetcher: Fetcher, server: Server, encoding: str, pack: Packer
+) -> None:
+    server.scripts = [says(200, pack(bytes(64 << 20)), Content_Encoding=encoding)]
+    with pytest.raises(FetchFailed, match="exceeds"):
+        fetcher.get(SPP, ASK)
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br"])
+def test_an_encoding_that_was_not_asked_for_is_refused(fetcher: Fetcher, server: Server, encoding: str) -> None:
+    server.scripts = [says(200, b"whatever", Content_Encoding=encoding)]
+    with pytest.raises(FetchFailed, match="was not asked for"):
+        fetcher.get(SPP, ASK)

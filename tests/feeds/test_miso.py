@@ -113,11 +113,14 @@ def test_a_bad_line_is_a_reject_with_its_number(edit: object, reason: str) -> No
     assert rows.frame["location_id"].unique(maintain_order=True).to_list() == ["MINN.HUB", "ALTW.ALTW"]
 
 
-def test_a_repeated_line_is_ignored_when_equal_and_rejected_when_not() -> None:
-    data = sample("miso", EX_POST)
-    line = data.split(b"\r\n")[6]
-    rows = parse(DA, data + line + b"\r\n" + line.replace(b"Interface,LMP,", b"Interface,LMP,9") + b"\r\n", EX_POST)
-    assert rows.frame.height == 72 and rows.rejects.select("line", "reason").rows() == [(14, "duplicate component")]
+def test_a_repeated_line_is_ignored_when_equal_and_its_differing_hours_are_rejected_whatever_the_order() -> None:
+    lines = sample("miso", EX_POST).split(b"\r\n")
+    again = lines[6].replace(b"Interface,LMP,", b"Interface,LMP,9")
+    first, last = ([*lines[:6], again, *lines[6:]], [*lines[:7], lines[6], *lines[7:-1], again, b""])
+    for given in (first, last):
+        rows = parse(DA, b"\r\n".join(given), EX_POST)
+        assert rows.frame.height == 71 and rows.rejects.height == 1
+        assert rows.rejects["reason"][0].startswith("HE 1: ") and " or 9" in rows.rejects["reason"][0]
 
 
 def test_components_without_a_price_are_rejected() -> None:

@@ -142,13 +142,15 @@ def test_requests(day: tuple[int, int, int]) -> None:
     assert hubs.subject == f"{day[0]}-{day[1]:02d}-{day[2]:02d}"
 
 
-def test_pages_end_with_the_total() -> None:
+def test_pages_go_on_where_the_last_one_ended_whatever_was_asked_for() -> None:
     start, end = market_day_span(datetime(2026, 7, 1).date(), "America/New_York")
     (first,) = feed(RT).requests(start, end)
-    second = feed(RT).next_page(first, b'{"items":[],"totalRows":100001}')
-    assert second and (second.params["startRow"], second.page) == (50_001, 2)
-    third = feed(RT).next_page(second, b'{"items":[],"totalRows":100001}')
-    assert third and (third.params["startRow"], third.subject) == (100_001, f"{first.subject} page 3")
-    assert feed(RT).next_page(third, b'{"items":[],"totalRows":100001}') is None
+    page = b'{"items":[' + b",".join([b"{}"] * 25) + b'],"totalRows":60}'
+    second = feed(RT).next_page(first, page)
+    assert second and (second.params["startRow"], second.page) == (26, 2)
+    third = feed(RT).next_page(second, page)
+    assert third and (third.params["startRow"], third.subject) == (51, f"{first.subject} page 3")
+    assert feed(RT).next_page(third, page) is None
+    assert feed(RT).next_page(first, b'{"items":[],"totalRows":60}') is None
     assert feed(RT).next_page(first, b"<html>") is None
     assert len({first.subject, second.subject, third.subject}) == len({first.name, second.name, third.name}) == 3

@@ -21,8 +21,28 @@ def test_samples(topic: str, name: str) -> None:
     assert_expected("spp", topic, name)
 
 
-def test_rows_of_the_other_balancing_area_are_another_market() -> None:
-    assert "WEST_SAMPLE" not in parse(RT, sample("spp", RT_FILE)).frame["location"].to_list()
+def test_rows_of_the_western_area_are_a_market_run_of_their_own() -> None:
+    for topic, own, west in ((RT, "RTBM", "RTBM_SWPW"), (DA, "DAM", "DAM_SWPW")):
+        rows = observed(topic, sample("spp", RT_FILE))
+        runs = dict(rows.frame.select("location", "market_run").iter_rows())
+        assert rows.rejects.is_empty()
+        assert runs == {"SPPNORTH_HUB": own, "SPPSOUTH_HUB": own, "WEST_SAMPLE": west, "CSWS_HUB": own}
+        assert set(rows.frame["market"]) == {"SPP"}
+
+
+def test_a_file_without_areas_is_of_the_market_itself() -> None:
+    assert set(parse(DA, sample("spp", DA_FILE)).frame["market_run"]) == {"DAM"}
+
+
+@pytest.mark.parametrize(("area", "run"), [(b"swpw", "RTBM_SWPW"), (b" SPP ", "RTBM"), (b"", ""), (b"WAUW", "")])
+def test_no_row_of_any_area_is_dropped_without_a_word(area: bytes, run: str) -> None:
+    data = sample("spp", RT_FILE).replace(b",SWPW,", b"," + area + b",")
+    rows = parse(RT, data)
+    assert rows.frame.height + rows.rejects.height == 4
+    if run:
+        assert rows.frame.filter(rows.frame["location"] == "WEST_SAMPLE")["market_run"].to_list() == [run]
+    else:
+        assert "those on the card are SPP, SWPW" in rows.rejects["reason"][0]
 
 
 def test_an_empty_interval_file_is_refused_with_its_reason() -> None:

@@ -41,12 +41,12 @@ def hashes(workspace: Path) -> dict[str, dict[str, object]]:
     return json.loads(done.stdout)
 
 
-def statuses(workspace: Path) -> str:
-    ask = "SELECT feed, market_day, status FROM verdicts ORDER BY feed, market_day"
-    command = [sys.executable, "-m", "carbon254.cli", "sql", ask, "--workspace", str(workspace), "--format", "csv"]
+def verdicts(workspace: Path) -> list[dict[str, object]]:
+    ask = "SELECT * FROM verdicts ORDER BY feed, market_day"
+    command = [sys.executable, "-m", "carbon254.cli", "sql", ask, "--workspace", str(workspace), "--format", "json"]
     done = subprocess.run(command, env=environment(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+    return json.loads(done.stdout)
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_thirty_kills_leave_what_an_unbroken_run_leaves(tmp_path: Path) -> None:
     assert expected["interval_prices"]["rows"] > 5_000  # type: ignore[operator]
     assert expected["ohlc_bars"]["rows"] > 5_000  # type: ignore[operator]
     found = hashes(tmp_path / "broken")
-    assert found | {"verdicts": None} == expected | {"verdicts": None}
-    # A verdict's score goes by the days before it as they stood when it was given; readers act on its status.
-    assert statuses(tmp_path / "broken") == statuses(tmp_path / "whole")
-    assert found["verdicts"]["rows"] == expected["verdicts"]["rows"] > 0  # type: ignore[operator]
+    # Verdicts too, whole: scores, numbers, and the moments they speak of.
+    assert verdicts(tmp_path / "broken") == verdicts(tmp_path / "whole")
+    assert found == expected
+    assert found["verdicts"]["rows"] > 0  # type: ignore[operator]

@@ -201,7 +201,7 @@ def test_wrong_input_says_what_to_write(made: Path, tmp_path: Path) -> None:
     where = ("-w", made)
     clean(typed("places", "resolve", "WESTRN HUB", "-m", "PJM", *where), 2, "PJM:", "nearest: WESTERN HUB")
     clean(typed("places", "load", path, "-m", "PJM", *where), 1, "needs a column location_id; it has: id, name")
-    clean(typed("places", "list", "--kind", "node", *where), 1, "there are: nodes, hubs, zones, constraints")
+    clean(typed("places", "list", "--kind", "node", *where), 2, "there are: nodes, hubs, zones, constraints")
     clean(
         typed("places", "merge", "51287", "-m", "PJM", "--into", "no", "--at", "2025-07-01", *where), 1, "load it first"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from flow.conftest import NOW, spp
 import carbon254
 from carbon254.app import open_node
 from carbon254.clock import ManualClock
-from carbon254.errors import QueryRefused, WorkspaceError
+from carbon254.errors import BadLabel, QueryRefused, UnknownName, UnknownPlace, WorkspaceError, WrongSpan
 from carbon254.ingest import Arrived
 from carbon254.reader import Reader
 from carbon254.settings import Settings
@@ -118,8 +119,10 @@ def test_places_by_name_or_id_and_one_or_several(reader: Reader) -> None:
     for place in ("WESTERN HUB", "51288", ["51288", "WESTERN HUB"]):
         (row,) = reader.lmp("PJM", *DAY, place).to_polars().to_dicts()
         assert (row["location"], row["location_id"], row["lmp"]) == ("WESTERN HUB", "51288", 31.5)
-    assert told(reader, ["LOC_0", "LOC_2", "LOC_X"]) == {"LOC_0": 20.0, "LOC_2": 22.0}
-    assert told(reader, "it's \\'none") == {}
+    assert told(reader, ["LOC_0", "loc_2"]) == {"LOC_0": 20.0, "LOC_2": 22.0}
+    for none in (["LOC_0", "LOC_X"], "it's \\'none"):
+        with pytest.raises(UnknownPlace, match="SPP: no place"):
+            reader.lmp("SPP", *DAY, none)
     assert len(reader.lmp("PJM", *DAY, run="DAM")) == 1 and len(reader.lmp("PJM", *DAY, run="RT")) == 0
 
 
@@ -160,6 +163,49 @@ def test_strict_leaves_out_what_only_assumes_when_it_was_known(reader: Reader) -
     assert set(told(reader, strict=True)) == {"LOC_0", "LOC_1", "LOC_2"}
 
 
+WRONG = [
+    (lambda r: r.lmp("SPQ", *DAY), "no market 'SPQ'; nearest: SPP"),
+    (lambda r: r.lmp("SPP", *DAY, run="RTB"), "SPP: no market run 'RTB'; nearest: RTBM"),
+    (lambda r: r.lmp("PJM", *DAY, "WESTRN HUB"), "PJM: no place 'WESTRN HUB'; nearest: WESTERN HUB"),
+    (lambda r: r.change("SPQ", *DAY, "S7", "S53"), "no market 'SPQ'"),
+    (lambda r: r.bars("LCO_1", "1h", *DAY), "no place 'LCO_1'; nearest: LOC_1"),
+    (lambda r: r.bars("LOC_1", "2h", *DAY), "no width of bars '2h'"),
+    (lambda r: r.benchmarks(*DAY, "crude_oli"), "no commodity 'crude_oli'; nearest: crude_oil"),
+    (lambda r: r.forecasts(*DAY, "Chicgo"), "no place with forecasts 'Chicgo'; nearest: Chicago"),
+    (lambda r: r.lmp("SPP", *DAY, basis="recieved"), "no basis 'recieved'; nearest: received"),
+    (lambda r: r.ladder("MIS0"), "no market 'MIS0'; nearest: MISO"),
+]
+
+
+@pytest.mark.parametrize(("ask", "says"), WRONG, ids=[says for _, says in WRONG])
+def test_a_typo_is_an_error_with_the_nearest_name(reader: Reader, ask: Callable[[Reader], object], says: str) -> None:
+    with pytest.raises(UnknownName, match=re.escape(says)):
+        ask(reader)
+
+
+def test_an_end_that_is_not_after_its_start_is_an_error(reader: Reader) -> None:
+    back, none = (DAY[1], DAY[0]), (DAY[0], DAY[0])
+    for span in (back, none):
+        for ask in (
+            lambda s=span: reader.lmp("SPP", *s), lambda s=span: reader.change("SPP", *s, "S7", "S53"),
+            lambda s=span: reader.bars("LOC_1", "1h", *s), lambda s=span: reader.ticks(*s),
+            lambda s=span: reader.benchmarks(*s), lambda s=span: reader.forecasts(*s),
+        ):  # fmt: skip
+            with pytest.raises(WrongSpan, match="is not before end"):
+                ask()
+
+
+def test_a_retired_place_and_every_name_it_had_find_its_prices(reader: Reader) -> None:
+    for name in ("western hub", "51288", "WESTERN HUB"):
+        assert len(reader.lmp("pjm", *DAY, name)) == 1
+
+
+def test_an_answer_without_rows_says_what_is_stored(reader: Reader) -> None:
+    found = reader.lmp("SPP", "2024-01-01", "2024-01-02")
+    assert "SPP: 2025-07-01 … 2025-07-01 (RTBM 2025-07-01 … 2025-07-01)" in found.note and found.note in repr(found)
+    assert "no price of CAISO is stored yet" in reader.lmp("CAISO", *DAY).note
+
+
 @pytest.mark.parametrize("statement", ["DROP TABLE interval_prices", "SELECT nothing FROM interval_prices", ""])
 def test_sql_that_cannot_be_answered_is_refused_and_the_reader_lives_on(reader: Reader, statement: str) -> None:
     with pytest.raises(QueryRefused):
@@ -171,3 +217,29 @@ def test_a_missing_workspace_says_how_to_make_one_and_makes_none(tmp_path: Path)
     with pytest.raises(WorkspaceError, match=r"there is no workspace at .*gone; make one with: c254 demo"):
         carbon254.open(tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize(
+    "written", ["2025-11-02T01:30", datetime(2025, 11, 2, 1, 30), pd.Timestamp("2025-11-02 01:30")]
+)
+def test_a_naive_time_that_comes_twice_or_never_is_refused_by_every_question(reader: Reader, written: str) -> None:
+    zone, later = {"tz": "America/New_York"}, "2025-12-01"
+    questions = [
+        lambda at: reader.prices("PJM", at, later, **zone),
+        lambda at: reader.prices("PJM", "2025-07-01", at, **zone),
+        lambda at: reader.prices("PJM", *DAY, as_of=at, **zone),
+        lambda at: reader.change("SPP", at, later, "S7", "S53", **zone),
+        lambda at: reader.ticks(at, later, **zone),
+        lambda at: reader.ticks(*DAY, as_of=at, **zone),
+        lambda at: reader.forecasts(at, later, **zone),
+        lambda at: reader.bars("WESTERN HUB", "1h", at, later, **zone),
+        lambda at: reader.bars("WESTERN HUB", "1h", *DAY, as_of=at, **zone),
+    ]
+    for ask in questions:
+        with pytest.raises(BadLabel, match=r"comes twice .*05:30:00Z \(EDT\) and .*06:30:00Z \(EST\)"):
+            ask(written)
+        with pytest.raises(BadLabel, match="from 02:00 to 03:00"):
+            ask("2025-03-09T02:30")
+        ask("2025-11-02T01:30-05:00")
+    with pytest.raises(BadLabel, match="is no day"):
+        reader.benchmarks("soon", "2025-12-01")

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry", "faults", "lasting"}
+GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking", "disk", "memory", "nearest"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -18,6 +18,11 @@ ROOMS: dict[str, set[str]] = {
     "telemetry": {"errors"},
     "faults": set(),
     "lasting": set(),
+    "walking": set(),
+    "memory": set(),
+    "disk": {"errors"},
+    "mirror": {"errors", "disk", "walking", "workspace"},
+    "nearest": {"errors"},
     "model": GROUND,
     "calendars": GROUND,
     "units": GROUND,
@@ -33,14 +38,15 @@ ROOMS: dict[str, set[str]] = {
     "pipeline": GROUND | VOCABULARY | {"stores", "stages", "ingest", "engine", "feeds", "proof", "quality"},
     "poller": GROUND | VOCABULARY | {"feeds", "pipeline"},
     "workspace": GROUND,
-    "api": GROUND | VOCABULARY | {"stores", "stages", "ingest", "proof"},
+    "names": GROUND | VOCABULARY | {"stores"},
+    "api": GROUND | VOCABULARY | {"stores", "stages", "ingest", "proof", "names"},
     "portal": GROUND | VOCABULARY | {"api"},
     "settings": GROUND,
     "app": GROUND
     | VOCABULARY
-    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace"},
-    "vintages": GROUND | VOCABULARY | {"api", "proof"},
-    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages"},
+    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace", "names", "mirror"},
+    "vintages": GROUND | VOCABULARY | {"api", "proof", "names", "stages"},
+    "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages", "names", "mirror"},
 }
 # The command line is the top: it may import any room.
 

@@ -65,7 +65,7 @@ def test_no_date_is_written_in_the_calendars() -> None:
 
 
 # Columns are told in a reader's zone for showing only; what depends on the hour goes by the calendars' own clock.
-SHOWING = {"answers.py", "moments.py", "printing.py", "vintages.py", "arrow.py"}
+SHOWING = {"cells.py", "printing.py", "vintages.py", "arrow.py"}
 
 
 def test_one_zone_database_tells_the_time() -> None:

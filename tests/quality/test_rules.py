@@ -25,7 +25,7 @@ def test_every_feed_has_rules(topic: str) -> None:
 def test_without_a_file_the_card_is_the_rule() -> None:
     rules = read_rules("", STREAM)
     (law,) = [check for check in rules.checks if isinstance(check, Identity)]
-    assert law.tolerance == STREAM.tolerance
+    assert (law.step, law.most) == (STREAM.rounding.step, STREAM.rounding.most) == (0.01, 0.01)
     assert rules.targets == Targets(0.99, 0.95, 0.01, 0.05)
 
 

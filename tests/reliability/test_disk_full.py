@@ -71,7 +71,7 @@ def _go_on(rooms: Rooms, oracle: Oracle, number: int) -> int:
 def test_a_node_on_a_full_disk_says_so_and_goes_on_by_itself(tmp_path: Path) -> None:
     from flow.conftest import spp
 
-    settings = Settings(workspace=tmp_path / "disk" / "ws")
+    settings = Settings(workspace=tmp_path / "disk" / "ws", lake_commit_seconds=0)
     with (
         tally(5, "node on 96 MB") as done,
         small_disk(tmp_path / "disk", 96) as disk,

@@ -137,7 +137,8 @@ def deployment(
 ) -> Iterator[Deployment]:
     """Servers of its own of these names, with nothing in them; services are started by `service`."""
     with ExitStack() as stack:
-        made = Deployment({}, {"C254_KAFKA_PREFIX": prefix}, folder, stack, objects)
+        given = {"C254_KAFKA_PREFIX": prefix, "C254_LAKE_COMMIT_SECONDS": "0.2"}
+        made = Deployment({}, given, folder, stack, objects)
         for name in names:
             _START[name](made)
         yield made

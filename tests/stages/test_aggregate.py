@@ -109,9 +109,16 @@ def test_ticks_make_bars_with_volume() -> None:
     at = datetime(2025, 7, 1, 12, 0, 1, tzinfo=UTC)
     ticks = pl.DataFrame(
         {
+            "tenant": "public",
+            "source": "push",
             "market": "PUSHED",
             "instrument": "NG",
             "event_time": [at, at + timedelta(seconds=30), at + timedelta(seconds=61)],
+            "event_id": ["seq:1", "seq:2", "seq:3"],
+            "sequence": [1, 2, 3],
+            "received_at": at,
+            "batch_id": "1-0",
+            "position": [0, 1, 2],
             "price": [3.0, 2.5, 4.0],
             "quantity": [10.0, None, 5.0],
             "flags": [0, 0, 0],

@@ -83,10 +83,8 @@ def test_unsafe_member_names_are_refused(name: str) -> None:
         list(archive.unpack("a.zip", zipped({name: b"x"})))
 
 
-def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "MAX_RATIO", 2)
-    monkeypatch.setattr(archive, "_SLACK", 1_000)
-    for packed in (zipped({"b": b"\0" * 1_000_000}), gzip.compress(b"\0" * 1_000_000)):
+def test_bombs_are_refused() -> None:
+    for packed in (zipped({"b": b"\0" * 20_000_000}), gzip.compress(b"\0" * 20_000_000)):
         with pytest.raises(PayloadRefused, match="exceeds"):
             list(archive.unpack("x", packed))
 

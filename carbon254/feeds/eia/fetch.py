@@ -15,7 +15,8 @@ import orjson
 from carbon254.calendars.zones import zone as zone_named
 from carbon254.model import Stream
 
-from ..contract import Request
+from ..contract import Counted, Request
+from .pages import count
 
 PAGE_ROWS = 5_000
 
@@ -44,14 +45,24 @@ def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence
         yield Request(f"/v2/{route}/data/", subject, params, f"eia_{route.replace('/', '_')}_{first}_{last}.json")
 
 
-def next_page(request: Request, data: bytes) -> Request | None:
-    """The page after `data`, by `response.total` (a number or a text); None after the last or where it is no JSON."""
+def counted(data: bytes) -> Counted | None:
+    """Rows that an answer has and announces; None for what is no answer with rows."""
     try:
-        total = int(orjson.loads(data)["response"]["total"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return count(orjson.loads(data.removeprefix(b"\xef\xbb\xbf")))
+    except orjson.JSONDecodeError:
         return None
-    offset = int(request.params["offset"]) + int(request.params["length"])
-    if offset >= total:
+
+
+def next_page(request: Request, data: bytes) -> Request | None:
+    """The page after the rows of `data`, by `response.total`; None after the last, after none, or for no answer.
+
+    EIA may give fewer rows than were asked for: the next page begins where this one ended.
+    """
+    found = counted(data)
+    if found is None or found.announced is None or not found.given:
+        return None
+    offset = int(request.params["offset"]) + found.given
+    if offset >= found.announced:
         return None
     page, subject = request.page + 1, request.subject.split(" page ")[0]
     name = f"{request.name.removesuffix('.json').split('-p')[0]}-p{page}.json"

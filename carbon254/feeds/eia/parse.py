@@ -7,7 +7,9 @@ as a missing price.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,24 +17,34 @@ import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
+from carbon254.wire import json
 
-from ..contract import Payload, Rows
+from ..contract import Counted, Payload, Rows
 from ..sift import first_of, number_column, sift, wild
+from .pages import count
 
 _TOPIC = "energy.spot.eia"
 _OURS = (b'"RWTC"', b'"RBRTE"', b'"RNGWHHD"')
+_NO_ROWS = re.compile(rb'"data"\s*:\s*\[\s*\]')
 _UNITS = {"$/BBL": "USD/bbl", "$/MMBTU": "USD/MMBtu"}
 
 
 def recognise(name: str, head: bytes) -> list[str]:
     """An API v2 answer that carries one of our series."""
-    is_answer = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b'"response"' in head
+    is_answer = head.lstrip().startswith(b"{") and b'"response"' in head
     return [_TOPIC] if is_answer and any(series in head for series in _OURS) else []
+
+
+def explain(name: str, head: bytes) -> PayloadRefused | None:
+    """An API v2 answer without rows."""
+    if b'"response"' not in head or not _NO_ROWS.search(head):
+        return None
+    return NothingYet("EIA has no rows for this request yet; it will be asked again")
 
 
 def parse(payload: Payload) -> Iterator[Rows]:
     """Daily prices in the payload's order. Raises PayloadRefused for an error answer or another EIA route."""
-    records = _records(payload.data)
+    records, counted = _records(payload.data)
     good = [record if isinstance(record, dict) else {} for record in records]
     if not any("series" in record for record in good):
         raise PayloadRefused("an EIA answer without series ids: it belongs to another route than the spot prices")
@@ -46,7 +58,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
     frame = pl.DataFrame(text, schema=dict.fromkeys(text, pl.String)).with_columns(
         price, bad.alias("bad"), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line")
     )
-    yield _rows(frame, records, payload.stream.options["series"])
+    yield replace(_rows(frame, records, payload.stream.options["series"]), counted=counted)
 
 
 def _rows(frame: pl.DataFrame, records: list[Any], series: Mapping[str, Mapping[str, str]]) -> Rows:
@@ -75,13 +87,8 @@ def _rows(frame: pl.DataFrame, records: list[Any], series: Mapping[str, Mapping[
     return Rows(rows.frame.select(kept), rows.rejects)
 
 
-def _records(data: bytes) -> list[Any]:
-    if not data.strip():
-        raise PayloadRefused("the file is empty")
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+def _records(data: bytes) -> tuple[list[Any], Counted | None]:
+    answer = json.loads(data)
     response = answer.get("response") if isinstance(answer, dict) else None
     records = response.get("data") if isinstance(response, dict) else None
     if isinstance(answer, dict) and "error" in answer:
@@ -93,4 +100,4 @@ def _records(data: bytes) -> list[Any]:
         raise PayloadRefused(f"EIA answered with {response['frequency']!r} rows; this feed takes daily ones")
     if not records:
         raise NothingYet("EIA has no rows for this request yet; it will be asked again")
-    return records
+    return records, count(answer)

@@ -15,7 +15,12 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.wire import json
+from carbon254.wire.names import fold
+
+from ..contract import Counted
+from .pages import count
 
 _OPEN = re.compile(rb'"data"\s*:\s*\[\s*\[')
 _FOOLING = (b"\\", b", ", b" ,", b"{", b"\n", b"\r", b"\t")
@@ -26,12 +31,14 @@ _CLOSE = re.compile(rb"\]\s*\](?=\s*[,}])")
 class Table:
     """`frame`: a text column for each field, in the payload's order, with `line` (record number, from 1).
 
-    `wrong` are the record numbers that are no rows of this table; `texts` gives the JSON of record numbers.
+    `wrong` are the record numbers that are no rows of this table; `texts` gives the JSON of record numbers; `counted`
+    is what the envelope says of pages.
     """
 
     frame: pl.DataFrame
     wrong: list[int]
     texts: Callable[[list[int]], list[str]]
+    counted: Counted | None = None
 
 
 def read(data: bytes) -> Table:
@@ -57,7 +64,9 @@ def _names(answer: Any) -> list[str]:
     listed = fields if isinstance(fields, list) else []
     found = [field.get("name") if isinstance(field, dict) else None for field in listed]
     names = [name for name in found if isinstance(name, str)]
-    if not names or len(names) < len(found) or len(set(names)) < len(names):
+    if not found and answer["data"] == []:
+        raise NothingYet("ERCOT has no rows for this request yet; it will be asked again")
+    if not names or len(names) < len(found) or len(set(map(fold, names))) < len(names):
         raise PayloadRefused("not an ERCOT report: its fields do not name the columns")
     return names
 
@@ -81,7 +90,8 @@ def _quick(body: bytes, envelope: bytes) -> Table | None:
         return None
     if frame.height != lines.count(b"\n") + 1 or lines.count(b",") < frame.height * (len(names) - 1):
         return None
-    return Table(frame.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line")), [], _texts_of(lines))
+    numbered = frame.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line"))
+    return Table(numbered, [], _texts_of(lines), count(answer.get("_meta"), frame.height))
 
 
 def _texts_of(lines: bytes) -> Callable[[list[int]], list[str]]:
@@ -93,10 +103,7 @@ def _texts_of(lines: bytes) -> Callable[[list[int]], list[str]]:
 
 
 def _careful(data: bytes) -> Table:
-    try:
-        answer = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(data)
     names, rows = _names(answer), answer["data"]
     good = [isinstance(row, list) and len(row) == len(names) and all(map(_plain, row)) for row in rows]
     kept = [row for row, fits in zip(rows, good, strict=True) if fits]
@@ -104,7 +111,8 @@ def _careful(data: bytes) -> Table:
     columns["line"] = [number for number, fits in enumerate(good, 1) if fits]
     frame = pl.DataFrame(columns, schema={**dict.fromkeys(names, pl.String), "line": pl.Int64})
     wrong = [number for number, fits in enumerate(good, 1) if not fits]
-    return Table(frame, wrong, lambda numbers: [orjson.dumps(rows[number - 1]).decode() for number in numbers])
+    texts = lambda numbers: [orjson.dumps(rows[number - 1]).decode() for number in numbers]  # noqa: E731
+    return Table(frame, wrong, texts, count(answer.get("_meta"), len(rows)))
 
 
 def _plain(cell: Any) -> bool:

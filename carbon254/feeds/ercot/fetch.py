@@ -17,7 +17,8 @@ from carbon254.calendars import market_day_span, market_days
 from carbon254.calendars.zones import zone as zone_named
 from carbon254.model import Stream
 
-from ..contract import Request
+from ..contract import Counted, Request
+from .pages import count
 
 PAGE_ROWS = 100_000
 
@@ -48,13 +49,28 @@ def _hours(stream: Stream, day: date, start: datetime, end: datetime) -> dict[st
     return {"deliveryHourFrom": first.hour + 1, "deliveryHourTo": last.hour + 1}
 
 
-def next_page(request: Request, data: bytes) -> Request | None:
-    """The page after `data`, by `_meta.totalPages`; None after the last, or where the answer is not JSON."""
+def counted(data: bytes) -> Counted | None:
+    """Rows that an answer has and announces; None for what is no report."""
     try:
-        pages = int(orjson.loads(data)["_meta"]["totalPages"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
         return None
-    if request.page >= pages:
+    if not isinstance(answer, dict) or "_meta" not in answer:
+        return None
+    rows = answer.get("data")
+    return count(answer["_meta"], len(rows) if isinstance(rows, list) else 0)
+
+
+def next_page(request: Request, data: bytes) -> Request | None:
+    """The page after `data`, by `_meta.totalPages`, else by totalRecords; None after the last or where it is no report.
+
+    Pages have the size that the server chose, which may be smaller than the one asked for.
+    """
+    found = counted(data)
+    if found is None:
+        return None
+    more = request.page < found.pages if found.pages else request.page * found.given < (found.announced or 0)
+    if not more or (found.announced and not found.given):
         return None
     page, subject = request.page + 1, request.subject.split(" page ")[0]
     name = f"{request.name.removesuffix('.json').split('-p')[0]}-p{page}.json"

@@ -13,20 +13,26 @@ How hours become instants: see `hours.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import date
 
 import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
-from carbon254.wire import csv
+from carbon254.wire import csv, stamps
+from carbon254.wire.names import fold
 
 from ..contract import Payload, Rows, rejects
 from ..sift import Texts, first_of, lines_of, sift, wild
 from .envelope import read as read_json
-from .hours import with_times
+from .hours import counted_days, with_times
 
 _DA, _RT = "iso.da.lmp.ercot", "iso.rt.lmp.ercot"
 _HEAD = re.compile(rb'"name"\s*:\s*"(hourEnding|deliveryInterval)"', re.I)
+_DAYS = ("%m/%d/%Y", "%Y-%m-%d")
+_HOUR = r"^0?(\d{1,2})(?::00(?::00)?)?$"
+_LOOK = 4_096
 _NAMES = {
     "deliverydate": "day",
     "hourending": "hour",
@@ -37,7 +43,13 @@ _NAMES = {
     "settlementpointtype": "kind",
     "settlementpointprice": "lmp",
     "dstflag": "flag",
+    "repeatedhourflag": "flag",
+    "repeathourflag": "flag",
 }
+_YES, _NO = ("true", "y", "yes", "1"), ("false", "n", "no", "0")
+_EXTRA_HOUR = re.compile(rb'[,;"\s]25(:00){0,2}[",;\s]')
+_NO_ROWS = re.compile(rb'"data"\s*:\s*\[\s*\]')
+_PRICED = re.compile(rb'"name"\s*:\s*"settlement[ _]?point[ _]?price"', re.I)
 _KINDS = {
     "HU": "hub",
     "SH": "hub",
@@ -51,31 +63,36 @@ _KINDS = {
 
 def recognise(name: str, head: bytes) -> list[str]:
     """By the columns: hourEnding is day-ahead, deliveryInterval real-time."""
-    columns = {cell.lower() for cell in csv.header(head)}
+    columns = set(csv.folded(head))
     if {"deliverydate", "settlementpointprice"} <= columns:
         return [_RT] if "deliveryinterval" in columns else [_DA]
-    if not head.lstrip().startswith(b"{") or not re.search(rb'"name"\s*:\s*"settlementPointPrice"', head):
+    if not head.lstrip().startswith(b"{") or not _PRICED.search(head):
         return []
     found = _HEAD.search(head)
     return [] if not found else [_RT if found[1].lower() == b"deliveryinterval" else _DA]
 
 
+def explain(name: str, head: bytes) -> PayloadRefused | None:
+    """A report's envelope without fields and rows."""
+    if b'"_meta"' not in head or not _NO_ROWS.search(head):
+        return None
+    return NothingYet("ERCOT has no rows for this request yet; it will be asked again")
+
+
 def parse(payload: Payload) -> Iterator[Rows]:
     """Rows in the payload's order. Raises PayloadRefused for another report, an error or an empty answer."""
-    body = payload.data.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not body:
-        raise PayloadRefused("the file is empty")
-    if body[:1] in (b"{", b"["):
+    if payload.data[:_LOOK].lstrip()[:1] in (b"{", b"["):
         yield _of_json(payload)
         return
     header = csv.header(payload.data)
     _check(header, payload)
     empty = True
+    counted = _counted(payload.data, header)
     for block in csv.read(payload.data, dict.fromkeys(header, pl.String)):
         empty = False
-        yield _rows(block.frame, payload, lines_of(payload.data), False, block)
+        yield _rows(block.frame, payload, lines_of(payload.data), counted, block)
     if empty:
-        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
+        raise NothingYet("the file has a header and no rows; it will be asked for again")
 
 
 def _of_json(payload: Payload) -> Rows:
@@ -83,16 +100,16 @@ def _of_json(payload: Payload) -> Rows:
     _check(table.frame.columns, payload)
     if table.frame.is_empty() and not table.wrong:
         raise NothingYet("ERCOT has no rows for this request yet; it will be asked again")
-    rows = _rows(table.frame, payload, table.texts, True)
+    rows = replace(_rows(table.frame, payload, table.texts, None), counted=table.counted)
     if not table.wrong:
         return rows
     reasons = [f"not a row of {len(table.frame.columns) - 1} plain cells"] * len(table.wrong)
     wrong = rejects(table.wrong, reasons, table.texts(table.wrong))
-    return Rows(rows.frame, pl.concat([rows.rejects, wrong]).sort("line"))
+    return replace(rows, rejects=pl.concat([rows.rejects, wrong]).sort("line"))
 
 
 def _check(columns: list[str], payload: Payload) -> None:
-    found = [_NAMES.get(name.strip().lower(), "") for name in columns]
+    found = [_NAMES.get(fold(name), "") for name in columns]
     missing = [name for name in ("day", "hour", "location", "lmp") if name not in found]
     if missing or len([name for name in found if name]) != len(set(filter(None, found))):
         raise PayloadRefused(f"not an ERCOT settlement point price file: its columns are {', '.join(columns)[:300]}")
@@ -101,16 +118,48 @@ def _check(columns: list[str], payload: Payload) -> None:
         raise PayloadRefused(f"these are prices of {topic}, not of {payload.stream.topic}: ingest them there")
 
 
+def _counted(data: bytes, header: list[str]) -> frozenset[date]:
+    """Days of a file with an hour 25, wherever in it that hour stands; few files have one, and only those are read."""
+    if not _EXTRA_HOUR.search(data):
+        return frozenset()
+    wanted = {name: pl.String for name in header if _NAMES.get(fold(name)) in ("day", "hour")}
+    blocks = (counted_days(_labelled(block.frame)) for block in csv.read(data, wanted))
+    return frozenset[date]().union(*blocks)
+
+
+def _labelled(frame: pl.DataFrame) -> pl.DataFrame:
+    """`day` and `hour` of a table of texts."""
+    frame = _named(frame)
+    return frame.select(_day(pl.col("day")), _hour(pl.col("hour")))
+
+
+def _named(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns we know, under our names and without blanks."""
+    names = {name: _NAMES[fold(name)] for name in frame.columns if fold(name) in _NAMES}
+    return frame.select(*(pl.col(old).str.strip_chars().alias(new) for old, new in names.items()), "line")
+
+
+def _day(text: pl.Expr) -> pl.Expr:
+    return stamps.day(text, "mdy", _DAYS).alias("day")
+
+
+def _hour(text: pl.Expr) -> pl.Expr:
+    return text.str.extract(_HOUR).cast(pl.Int64, strict=False).alias("hour")
+
+
 def _rows(
-    frame: pl.DataFrame, payload: Payload, texts: Texts, first_flag: bool, block: csv.Block | None = None
+    frame: pl.DataFrame,
+    payload: Payload,
+    texts: Texts,
+    counted: Collection[date] | None,
+    block: csv.Block | None = None,
 ) -> Rows:
-    names = {name: _NAMES[name.strip().lower()] for name in frame.columns if name.strip().lower() in _NAMES}
-    frame = frame.select(*(pl.col(old).str.strip_chars().alias(new) for old, new in names.items()), "line")
+    frame = _named(frame)
     absent = [
         pl.lit(None, dtype=pl.String).alias(name) for name in ("kind", "flag", "quarter") if name not in frame.columns
     ]
     real_time = "quarter" in frame.columns
-    frame = with_times(_typed(frame.with_columns(absent), real_time), payload.stream.clock, first_flag)
+    frame = with_times(_typed(frame.with_columns(absent), real_time), payload.stream.clock, counted)
     reason = first_of(
         (pl.col("day").is_null(), "the delivery date is not a date this report prints"),
         (
@@ -128,20 +177,18 @@ def _rows(
 
 def _typed(frame: pl.DataFrame, real_time: bool) -> pl.DataFrame:
     """Text cells into the types `hours.with_times` and the checks need."""
-    day, flag = pl.col("day"), pl.col("flag").str.to_lowercase()
+    flag = pl.col("flag").str.to_lowercase()
     weighted = pl.col("kind").str.ends_with("EW").fill_null(False)
     name = pl.when(weighted).then(pl.col("location") + "_EW").otherwise(pl.col("location"))
     kinds = [pl.col("kind").replace_strict(_KINDS, default="node").alias("location_type")] if real_time else []
     quarter = pl.col("quarter").cast(pl.Int64, strict=False).fill_null(0) if real_time else pl.lit(1, dtype=pl.Int64)
     return frame.with_columns(
-        pl.coalesce(
-            day.str.to_date("%Y-%m-%d", strict=False), day.str.head(10).str.to_date("%m/%d/%Y", strict=False)
-        ).alias("day"),
-        pl.col("hour").str.strip_suffix(":00").cast(pl.Int64, strict=False).alias("hour"),
+        _day(pl.col("day")),
+        _hour(pl.col("hour")),
         quarter.alias("quarter"),
-        pl.when(flag.is_in(["true", "y"])).then(True).when(flag.is_in(["false", "n"])).then(False).alias("flag"),
+        pl.when(flag.is_in(_YES)).then(True).when(flag.is_in(_NO)).then(False).alias("flag"),
         (pl.col("lmp").is_not_null() & (pl.col("lmp") != "")).alias("priced"),
-        pl.col("lmp").cast(pl.Float64, strict=False),
+        csv.number_text(pl.col("lmp")).cast(pl.Float64, strict=False).alias("lmp"),
         name.alias("location"),
         name.alias("location_id"),
         *kinds,

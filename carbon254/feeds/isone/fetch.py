@@ -12,9 +12,12 @@ from datetime import datetime, timedelta
 
 from carbon254.calendars import market_days
 from carbon254.calendars.zones import zone as zone_named
+from carbon254.errors import ShortAnswer
 from carbon254.model import Stream
+from carbon254.wire.text import utf8
 
-from ..contract import Request
+from ..contract import Counted, Request
+from . import express
 
 
 def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Request]:
@@ -31,6 +34,20 @@ def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence
             tail = f"/location/{place}" if place else ""
             name = f"{kind}_{day:%Y%m%d}{'_' + place if place else ''}.json"
             yield Request(f"{root}/{day:%Y%m%d}{tail}.json", f"{day:%Y-%m-%d} {place}".strip(), name=name)
+
+
+def counted(data: bytes) -> Counted | None:
+    """Data lines of a CSV report, and those its trailer says; the web services say nothing of the kind.
+
+    Raises ShortAnswer for a report that has no trailer: it was cut.
+    """
+    body = utf8(data)
+    if not express.looks_like(body[:4_096]):
+        return None
+    given, announced = express.counted(body)
+    if announced is None:
+        raise ShortAnswer(f"the report was cut: it has {given:,} data lines and no trailer (T) at its end")
+    return Counted(given, announced)
 
 
 def _by_hour(root: str, kind: str, start: datetime, end: datetime, clock: str) -> Iterator[Request]:

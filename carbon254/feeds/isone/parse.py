@@ -1,12 +1,13 @@
-"""ISO New England prices: web services v1.1 JSON, `HourlyLmps.HourlyLmp[]` and `FiveMinLmps.FiveMinLmp[]`.
+"""ISO New England prices: web services v1.1 in JSON and XML (`records`), and the public CSV reports (`express`).
 
 A record has BeginDate (ISO instant with offset, the interval's start), Location {"@LocId", "@LocType", "$"}, LmpTotal,
-EnergyComponent, CongestionComponent, LossComponent. A single record is an object instead of a list, the outer
-collection may be missing, and an empty collection is an empty text. Seconds of a five-minute stamp are jitter of the
-publisher and are cut off.
+EnergyComponent, CongestionComponent, LossComponent. Seconds of a five-minute stamp are jitter of the publisher and are
+cut off.
 
-Day-ahead and real-time hourly answers look the same, so the stream decides: hourly records of the real-time stream are
-market run RT_HOURLY, with their own interval of one hour.
+Day-ahead and real-time hourly answers of the web services look the same, so the name decides, or whoever names the
+stream; a CSV report says in its title which it is. Hourly records of the real-time stream are market run RT_HOURLY,
+with their own interval of one hour. Preliminary and final prices are versions of the same rows: whichever is known
+later stands, and the market's settlement rungs tell when prices count as final.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import orjson
 import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.wire import csv
 
 from ..contract import Payload, Rows
-from ..sift import first_of, number_column, sift, wild
+from ..sift import Texts, first_of, lines_of, number_column, sift, wild
+from . import express, records
 
 _DA, _RT = "iso.da.lmp.isone", "iso.rt.lmp.isone"
-_STEPS = {"HourlyLmp": timedelta(hours=1), "FiveMinLmp": timedelta(minutes=5)}
+_HOUR, _FIVE_MINUTES = timedelta(hours=1), timedelta(minutes=5)
 _PRICES = {
     "LmpTotal": "lmp",
     "EnergyComponent": "energy",
@@ -33,94 +36,126 @@ _PRICES = {
     "LossComponent": "loss",
 }
 _KINDS = {"HUB": "hub", "LOAD ZONE": "zone", "EXT. NODE": "interface", "EXTERNAL NODE": "interface"}
-_HEAD = re.compile(rb'\s*\{\s*"(HourlyLmp|FiveMinLmp)s?"')
 _REAL_TIME_NAME = re.compile(r"(^|[^a-z])rt([^a-z]|$)|prelim|realtime|real_time", re.I)
-_DAY_AHEAD_NAME = re.compile(r"(?i)(^|[^a-z])(da|dayahead|day-ahead)([^a-z]|$)")
+_DAY_AHEAD_NAME = re.compile(r"(?i)(^|[^a-z])(da|dayahead|day-ahead|dalmp)([^a-z]|$)")
+_FORMATS = "it takes the web services' JSON and XML (HourlyLmps, FiveMinLmps) and CSV reports of C, H, D and T lines"
 
 
 def recognise(name: str, head: bytes) -> list[str]:
-    """By the first key; an hourly answer may be day-ahead or real-time, which only the name can tell."""
-    found = _HEAD.match(head)
-    if not found:
-        return []
-    if found[1] == b"FiveMinLmp":
+    """By the first key or element, or a report's header and title; an hourly one that says no more, by its name."""
+    report = express.opened(head) if express.looks_like(head) else None
+    kind = records.kind_of(head)
+    if kind == "FiveMinLmp" or (report and report.market == "rt"):
         return [_RT]
+    if report and report.market == "da":
+        return [_DA]
+    if not kind and report is None:
+        return []
     if _REAL_TIME_NAME.search(name):
         return [_RT]
     return [_DA] if _DAY_AHEAD_NAME.search(name) else [_DA, _RT]
 
 
 def parse(payload: Payload) -> Iterator[Rows]:
-    """Rows in the payload's order. Raises PayloadRefused for an error, another collection or an empty answer."""
-    kind, records = _records(payload.data)
-    if kind == "FiveMinLmp" and payload.stream.topic == _DA:
-        raise PayloadRefused(f"these are five-minute prices of {_RT}, not of {_DA}: ingest them there")
-    good = [record if isinstance(record, dict) else {} for record in records]
+    """Rows in the payload's order. Raises PayloadRefused for an error, another collection, a cut or an empty answer."""
+    body = payload.data[:4_096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not body:
+        raise PayloadRefused("the file is empty")
+    if express.nothing_yet(payload.data):
+        raise NothingYet("ISO-NE has no file for this day yet; it will be asked again")
+    if express.looks_like(body):
+        yield from _of_report(payload)
+    elif body[:1] in (b"{", b"[", b"<", b'"'):
+        yield _of_records(payload)
+    else:
+        raise PayloadRefused(f"not a file of ISO-NE's prices: {_FORMATS}")
+
+
+def _of_report(payload: Payload) -> Iterator[Rows]:
+    report = express.opened(payload.data[:65_536])
+    if report is None:
+        raise PayloadRefused(f"a CSV report of something else than prices: {_FORMATS}")
+    _check(payload, {"da": _DA, "rt": _RT}.get(report.market, payload.stream.topic), report.five_minute)
+    step = _FIVE_MINUTES if report.five_minute else _HOUR
+    for frame, block in express.parts(payload.data, payload.name, report, payload.stream.clock):
+        reason = first_of(
+            (pl.col("interval_start").is_null(), "the date and time name no interval of the market's clock"),
+            (pl.col("location_id").fill_null("") == "", "the location has no id"),
+            (wild(_PRICES.values()), "a price is not a finite number"),
+        )
+        yield _rows(frame, reason, step, payload, lines_of(payload.data), block)
+
+
+def _of_records(payload: Payload) -> Rows:
+    try:
+        kind, found = records.read(payload.data)
+    except NothingYet:
+        raise
+    except PayloadRefused as refusal:
+        raise PayloadRefused(f"{refusal}; {_FORMATS}") from refusal
+    five = kind == "FiveMinLmp"
+    _check(payload, _RT if five else payload.stream.topic, five)
+    good = [record if isinstance(record, dict) else {} for record in found]
     places = [place if isinstance(place := record.get("Location"), dict) else {} for record in good]
     columns: dict[str, Any] = {
         "location": [_text(place.get("$")) for place in places],
         "location_id": [_text(place.get("@LocId")) for place in places],
         "kind": [_text(place.get("@LocType")) for place in places],
         "begin": [_text(record.get("BeginDate")) for record in good],
-        "line": range(1, len(records) + 1),
+        "line": range(1, len(found) + 1),
     }
     schema = {**dict.fromkeys(["location", "location_id", "kind", "begin"], pl.String), "line": pl.Int64}
-    frame = pl.DataFrame(columns, schema=schema)
-    yield _rows(_priced(frame, good), records, kind, payload.stream.topic)
+    begin = pl.col("begin").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
+    frame = _priced(pl.DataFrame(columns, schema=schema), good).with_columns(
+        begin.dt.truncate("1m").alias("interval_start")
+    )
+    reason = first_of(
+        (pl.col("interval_start").is_null(), "BeginDate is not a time with an offset"),
+        (
+            pl.any_horizontal(pl.col("location_id", "location").fill_null("") == ""),
+            "the location has no @LocId or no name",
+        ),
+        (pl.col("bad"), "a price is not a number"),
+        (wild(_PRICES.values()), "a price is not a finite number"),
+    )
+    texts: Texts = lambda numbers: [orjson.dumps(found[number - 1]).decode() for number in numbers]  # noqa: E731
+    return _rows(frame, reason, _FIVE_MINUTES if five else _HOUR, payload, texts)
 
 
-def _priced(frame: pl.DataFrame, records: list[dict[str, Any]]) -> pl.DataFrame:
-    if records and not any("LmpTotal" in record for record in records):
-        raise PayloadRefused(f"LmpTotal is missing; the records have {', '.join(map(str, records[0]))}")
+def _check(payload: Payload, topic: str, five_minute: bool) -> None:
+    if topic != payload.stream.topic:
+        what = "five-minute prices" if five_minute else "hourly prices"
+        raise PayloadRefused(f"these are {what} of {topic}, not of {payload.stream.topic}: ingest them there")
+
+
+def _priced(frame: pl.DataFrame, found: list[dict[str, Any]]) -> pl.DataFrame:
+    if found and not any("LmpTotal" in record for record in found):
+        raise PayloadRefused(f"LmpTotal is missing; the records have {', '.join(map(str, found[0]))}")
     bad = pl.Series("bad", [False] * frame.height, dtype=pl.Boolean)
     for theirs, ours in _PRICES.items():
-        values, wrong = number_column(ours, [record.get(theirs) for record in records])
+        values, wrong = number_column(ours, [record.get(theirs) for record in found])
         frame, bad = frame.with_columns(values), bad | wrong
     return frame.with_columns(bad.alias("bad"))
 
 
-def _rows(frame: pl.DataFrame, records: list[Any], kind: str, topic: str) -> Rows:
-    begin = pl.col("begin").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
+def _rows(
+    frame: pl.DataFrame,
+    reason: pl.Expr,
+    step: timedelta,
+    payload: Payload,
+    texts: Texts,
+    block: csv.Block | None = None,
+) -> Rows:
     frame = frame.with_columns(
-        begin.dt.truncate("1m").alias("interval_start"),
-        pl.col("kind").str.to_uppercase().replace_strict(_KINDS, default="node").alias("location_type"),
+        pl.col("kind").str.to_uppercase().replace_strict(_KINDS, default="node").alias("location_type")
     )
-    reason = first_of(
-        (pl.col("interval_start").is_null(), "BeginDate is not a time with an offset"),
-        (pl.col("location_id").is_null() | pl.col("location").is_null(), "the location has no @LocId or no name"),
-        (pl.col("bad"), "a price is not a number"),
-        (wild(_PRICES.values()), "a price is not a finite number"),
-    )
-    rows = sift(frame, reason, lambda numbers: [orjson.dumps(records[number - 1]).decode() for number in numbers])
-    end = (pl.col("interval_start") + pl.lit(_STEPS[kind], dtype=pl.Duration("us"))).alias("interval_end")
-    run = [pl.lit("RT_HOURLY").alias("market_run")] if kind == "HourlyLmp" and topic == _RT else []
-    places = ["location", "location_id", "location_type"]
-    return Rows(rows.frame.select(*places, "interval_start", end, *_PRICES.values(), *run, "line"), rows.rejects)
-
-
-def _records(data: bytes) -> tuple[str, list[Any]]:
-    """(HourlyLmp or FiveMinLmp, records) whatever layers are there."""
-    if not data.strip():
-        raise PayloadRefused("the file is empty")
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
-    for kind in _STEPS:
-        layer = answer
-        for key in (f"{kind}s", kind):
-            if isinstance(layer, dict) and key in layer:
-                layer = layer[key]
-        if layer is answer:
-            continue
-        if layer in ("", None, [], {}):
-            raise NothingYet("ISO-NE has no records for this request yet; it will be asked again")
-        if isinstance(layer, dict):
-            return kind, [layer]
-        if isinstance(layer, list):
-            return kind, layer
-    said = orjson.dumps(answer).decode()[:200]
-    raise PayloadRefused(f"not an ISO-NE price answer (no HourlyLmp, no FiveMinLmp): {said}")
+    rows = sift(frame, reason, texts, block)
+    end = (pl.col("interval_start") + pl.lit(step, dtype=pl.Duration("us"))).alias("interval_end")
+    hourly = step == _HOUR and payload.stream.topic == _RT
+    run = [pl.lit("RT_HOURLY").alias("market_run")] if hourly else []
+    also = [name for name in ("flags", "published_at") if name in frame.columns]
+    names = ["location", "location_id", "location_type"]
+    return Rows(rows.frame.select(*names, "interval_start", end, *_PRICES.values(), *also, *run, "line"), rows.rejects)
 
 
 def _text(value: Any) -> str | None:

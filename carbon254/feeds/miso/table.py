@@ -22,7 +22,8 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused
+from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.wire import json, stamps
 
 from ..contract import Payload, Rows, rejects
 from ..sift import first_of, number_column, sift, wild
@@ -36,17 +37,14 @@ _STAMPS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
 
 def looks_like(head: bytes) -> bool:
     """True where the first bytes are those of a five-minute table."""
-    body = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    body = head.lstrip()
     consolidated = b'"LMPData"' in head and (b'"RefId"' in head or b'"FiveMinLMP"' in head)
     return body[:1] == b"{" and (consolidated or (b'"headers"' in head and b'"CPNODE"' in head))
 
 
 def parse(payload: Payload) -> Rows:
     """Rows of a table. Raises PayloadRefused for JSON of another shape, or for a stream that is not five-minute."""
-    try:
-        answer = orjson.loads(payload.data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(payload.data)
     if payload.stream.topic != TOPIC:
         raise PayloadRefused(f"a table of five-minute prices belongs to {TOPIC}, not to {payload.stream.topic}")
     if isinstance(answer, dict) and isinstance(answer.get("LMPData"), dict):
@@ -61,7 +59,7 @@ def _consolidated(data: dict[str, Any]) -> Rows:
     nodes = five.get("PricingNode") if isinstance(five, dict) else None
     nodes = [nodes] if isinstance(nodes, dict) else nodes
     if not isinstance(five, dict) or not isinstance(nodes, list) or not nodes:
-        raise PayloadRefused("LMPData has no FiveMinLMP.PricingNode: MISO has no five-minute prices now")
+        raise NothingYet("LMPData has no FiveMinLMP.PricingNode: MISO has no five-minute prices now")
     closes = _closes(data.get("RefId"), five.get("HourAndMin"))
     records = [node if isinstance(node, dict) else {} for node in nodes]
     columns = [[record.get(name) for record in records] for name in ("name", *_PRICES)]
@@ -87,17 +85,17 @@ def _closes(reference: Any, clock: Any) -> datetime:
 def _ex_post(headers: list[Any], data: list[Any]) -> Rows:
     names = [name.upper() if isinstance(name, str) else "" for name in headers]
     missing = [name for name in _HEADERS if name not in names]
-    if missing or not data:
-        raise PayloadRefused(f"column {', '.join(missing)} is missing" if missing else "the table has no rows")
+    if missing:
+        raise PayloadRefused(f"column {', '.join(missing)} is missing")
+    if not data:
+        raise NothingYet("the table has no rows; it will be asked for again")
     width = len(names)
     whole = [number for number, row in enumerate(data, 1) if isinstance(row, list) and len(row) == width]
     good = data if len(whole) == len(data) else [data[number - 1] for number in whole]
     turned = list(zip(*good, strict=True)) or [()] * width
     columns = [turned[names.index(name)] for name in ("CPNODE", *_PRICES)]
     stamp = pl.Series("stamp", [text if isinstance(text, str) else None for text in turned[names.index("INTERVAL")]])
-    label = pl.coalesce(
-        pl.lit(stamp.cast(pl.String)).str.to_datetime(form, time_unit="us", strict=False) for form in _STAMPS
-    )
+    label = stamps.wall(pl.lit(stamp.cast(pl.String)), "mdy", _STAMPS)
     rows = _rows(columns, whole, label, data, "RT_5MIN_EXPOST")
     odd = sorted(set(range(1, len(data) + 1)) - set(whole)) if len(whole) < len(data) else []
     reason = f"not {width} cells as the headers have"

@@ -18,10 +18,11 @@ from typing import Any
 import orjson
 import polars as pl
 
-from carbon254.errors import PayloadRefused, SettingsError
+from carbon254.errors import NothingYet, PayloadRefused, SettingsError
+from carbon254.wire import json
 
 from ..card import duration
-from ..contract import Payload, Rows, rejects
+from ..contract import MERGED, Payload, Rows, rejects
 from .units import degrees, percent, speed
 from .where import spot
 
@@ -49,7 +50,7 @@ _Bad = tuple[int, str, str]
 
 def recognise(name: str, head: bytes) -> list[str]:
     """GeoJSON of the weather service with forecast periods, or a grid point's layers."""
-    if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or b"api.weather.gov" not in head:
+    if not head.lstrip().startswith(b"{") or b"api.weather.gov" not in head:
         return []
     forecast = b'"periods"' in head and b'"startTime"' in head
     grid = b"wx:Gridpoint" in head and b'"validTimes"' in head
@@ -63,9 +64,11 @@ def parse(payload: Payload) -> Iterator[Rows]:
     if issued is None:
         raise PayloadRefused("the forecast does not say when it was issued (updateTime, generatedAt)")
     periods = properties.get("periods")
-    rows, bad = _periods(periods) if isinstance(periods, list) else _grid(properties)
+    merged: list[tuple[int, int]] = []
+    repeats: list[int] = []
+    rows, bad = _periods(periods) if isinstance(periods, list) else _grid(properties, merged, repeats)
     if not rows and not bad:
-        raise PayloadRefused("the forecast is empty")
+        raise NothingYet("the forecast is empty; it will be asked for again")
     place = spot(answer, payload.name, list(payload.stream.options.get("places", [])))
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(
         pl.lit(place.name).alias("location"),
@@ -74,16 +77,13 @@ def parse(payload: Payload) -> Iterator[Rows]:
         pl.lit(place.latitude, dtype=pl.Float64).alias("latitude"),
         pl.lit(place.longitude, dtype=pl.Float64).alias("longitude"),
     )
-    yield Rows(frame, rejects([b[0] for b in bad], [b[1] for b in bad], [b[2] for b in bad]))
+    found = rejects([b[0] for b in bad], [b[1] for b in bad], [b[2] for b in bad])
+    parts = pl.DataFrame(merged, schema=MERGED, orient="row") if merged else None
+    yield Rows(frame, found, merged=parts, repeats=pl.Series(repeats, dtype=pl.Int64))
 
 
 def _feature(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not data.strip():
-        raise PayloadRefused("the file is empty")
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+    answer = json.loads(data)
     properties = answer.get("properties") if isinstance(answer, dict) else None
     if not isinstance(properties, dict):
         said = orjson.dumps(answer).decode()[:200]
@@ -121,7 +121,15 @@ def _period(period: Any) -> tuple[Any, ...]:
     return start, end, *values, "NWS" if end - start == _HOUR else "NWS periods"
 
 
-def _grid(properties: dict[str, Any]) -> tuple[list[tuple[Any, ...]], list[_Bad]]:
+def _grid(
+    properties: dict[str, Any], merged: list[tuple[int, int]], repeats: list[int]
+) -> tuple[list[tuple[Any, ...]], list[_Bad]]:
+    """Rows of the hours and values that cannot be read, numbered as the layers list them.
+
+    An hour's row has the number of the first value in it; `merged` gets the others as (record, line),
+    and `repeats` those that say again what stands.
+    """
+    lines: dict[datetime, int] = {}
     hours: dict[datetime, dict[str, float | None]] = {}
     bad: list[_Bad] = []
     found = [name for name in _ELEMENTS if isinstance(properties.get(name), dict)]
@@ -139,11 +147,17 @@ def _grid(properties: dict[str, Any]) -> tuple[list[tuple[Any, ...]], list[_Bad]
             except (ValueError, SettingsError) as error:
                 bad.append((number, f"{theirs}: {error}", orjson.dumps(item).decode()))
                 continue
-            for step in range(-(-(end - start) // _HOUR)):
-                hours.setdefault(start + step * _HOUR, {})[ours] = value
+            steps = [start + step * _HOUR for step in range(-(-(end - start) // _HOUR))]
+            if all(ours in hours.get(hour, {}) and hours[hour][ours] == value for hour in steps):
+                repeats.append(number)
+                continue
+            for hour in steps:
+                hours.setdefault(hour, {})[ours] = value
+                if lines.setdefault(hour, number) != number:
+                    merged.append((number, lines[hour]))
     rows = [
-        (start, start + _HOUR, *(hours[start].get(name) for name in _VALUES), "NWS grid", line)
-        for line, start in enumerate(sorted(hours), 1)
+        (start, start + _HOUR, *(hours[start].get(name) for name in _VALUES), "NWS grid", lines[start])
+        for start in sorted(hours)
     ]
     return rows, bad
 

@@ -1,8 +1,8 @@
 """NYISO public files: `https://mis.nyiso.com/public/csv/<report>/YYYYMMDD<report>_zone.csv`, one a market day.
 
-`<report>` is damlbmp or realtime; `_gen` instead of `_zone` holds the generators and is asked for when one of the
-locations is not a zone. The real-time file of the running day grows with every interval. Daily files are withdrawn
-after some days; `options.archive = "monthly"` on the card asks for the zip of each month instead, which stays.
+`<report>` is damlbmp, rtlbmp (hourly real-time) or realtime; `_gen` instead of `_zone` holds the generators, asked for
+when one of the locations is not a zone. The real-time file of the running day grows with every interval. Daily files
+are withdrawn after some days; `options.archive = "monthly"` on the card asks for the zip of each month, which stays.
 """
 
 from __future__ import annotations

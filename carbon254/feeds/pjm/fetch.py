@@ -18,7 +18,8 @@ import orjson
 from carbon254.calendars import market_days
 from carbon254.model import Stream
 
-from ..contract import Request
+from ..contract import Counted, Request
+from .pages import count
 
 PAGE_ROWS = 50_000
 
@@ -40,14 +41,21 @@ def requests(stream: Stream, start: datetime, end: datetime, locations: Sequence
         yield Request(f"/{feed}", f"{day:%Y-%m-%d}{suffix}", params, f"{feed}_{day:%Y%m%d}.json")
 
 
-def next_page(request: Request, data: bytes) -> Request | None:
-    """The page after `data`, by `totalRows`; None after the last, or where the answer is not JSON."""
+def counted(data: bytes) -> Counted | None:
+    """Rows that an answer has and announces; None for what is no answer of Data Miner."""
     try:
-        total = int(orjson.loads(data)["totalRows"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return count(orjson.loads(data.removeprefix(b"\xef\xbb\xbf")))
+    except orjson.JSONDecodeError:
         return None
-    following = int(request.params["startRow"]) + int(request.params["rowCount"])
-    if following > total:
+
+
+def next_page(request: Request, data: bytes) -> Request | None:
+    """The page after the rows of `data`, by `totalRows`; None after the last, after none, or where it is no answer."""
+    found = counted(data)
+    if found is None or found.announced is None or not found.given:
+        return None
+    following = int(request.params["startRow"]) + found.given
+    if following > found.announced:
         return None
     page, subject = request.page + 1, request.subject.split(" page ")[0]
     params = {**request.params, "startRow": following}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -17,40 +18,49 @@ import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.model import Flag
-from carbon254.wire import csv
+from carbon254.wire import csv, json, names, stamps
 
-from ..contract import Payload, Rows
+from ..contract import Counted, Payload, Rows
 from ..sift import Texts, first_of, lines_of, number_column, sift, wild
+from .pages import count
 
 _START = "datetime_beginning_utc"
 _TEXT = (_START, "pnode_id", "pnode_name", "type", "row_is_current", "version_nbr")
 _TOPICS = {"da": "iso.da.lmp.pjm", "rt": "iso.rt.lmp.pjm", "rt5": "iso.rt5.lmp.pjm"}
 _KINDS = {"hub": "hub", "zone": "zone", "interface": "interface"}
-_OFF_HOUR = re.compile(rb"[ T]\d{1,2}:(?!00:)\d\d:\d\d")
+_QUICK = ("%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S%.f")
+_LOOK = 4_096
+_NO_ROWS = re.compile(rb'"items"\s*:\s*\[\s*\]')
+_OFF_HOUR = re.compile(rb"[ T]\d{1,2}:(?!00)\d\d\b")
 
 
 def recognise(name: str, head: bytes) -> list[str]:
     """By the columns; five-minute and hourly real-time prices have the same, so their minutes and the name tell."""
-    if not {_START, "pnode_id"} <= set(csv.header(head)) and not re.match(
-        rb'\s*\{.*?"datetime_beginning_utc"', head, re.S
-    ):
+    columns = csv.header(head)
+    if csv.has(head, _START, "pnode_id"):
+        side = _side_of(columns)
+    elif re.match(rb'\s*[\[{].*?"datetime_beginning_utc"', head, re.S):
+        side = next((side for side in ("da", "rt") if f'"total_lmp_{side}"'.encode() in head), None)
+    else:
         return []
-    if b"total_lmp_da" in head:
-        return [_TOPICS["da"]]
-    if b"total_lmp_rt" not in head:
-        return []
+    if side != "rt":
+        return [_TOPICS["da"]] if side else []
     if _OFF_HOUR.search(head):
         return [_TOPICS["rt5"]]
     order = ("rt5", "rt") if "fivemin" in name else ("rt", "rt5")
     return [_TOPICS[key] for key in order]
 
 
+def explain(name: str, head: bytes) -> PayloadRefused | None:
+    """A Data Miner answer without rows: it does not say of which feed."""
+    if b'"totalRows"' not in head or not _NO_ROWS.search(head):
+        return None
+    return NothingYet("PJM has no rows for this request yet; it will be asked again")
+
+
 def parse(payload: Payload) -> Iterator[Rows]:
     """Rows in the payload's order. Raises PayloadRefused for an answer of another feed, an error or an empty answer."""
-    body = payload.data.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not body:
-        raise PayloadRefused("the file is empty")
-    if body[:1] in (b"{", b"["):
+    if payload.data[:_LOOK].lstrip()[:1] in (b"{", b"["):
         yield _of_json(payload)
         return
     side = _side(csv.header(payload.data), payload)
@@ -63,7 +73,7 @@ def parse(payload: Payload) -> Iterator[Rows]:
         empty = False
         yield _rows(block.frame, payload, side, lines_of(payload.data), pl.lit(False), block)
     if empty:
-        raise PayloadRefused("the file has a header and no rows; it will be asked for again")
+        raise NothingYet("the file has a header and no rows; it will be asked for again")
 
 
 def _prices(side: str) -> dict[str, str]:
@@ -75,9 +85,13 @@ def _prices(side: str) -> dict[str, str]:
     }
 
 
+def _side_of(columns: list[str]) -> str | None:
+    return next((side for side in ("da", "rt") if names.matched(columns, [f"total_lmp_{side}"])), None)
+
+
 def _side(columns: list[str], payload: Payload) -> str:
     """da or rt, from the columns; the stream must be on the same side."""
-    found = next((side for side in ("da", "rt") if f"total_lmp_{side}" in columns), None)
+    found = _side_of(columns)
     if found is None:
         raise PayloadRefused(f"not a PJM price file: no total_lmp column among {', '.join(columns[:20])}")
     csv.require(columns, [_START, "pnode_id", "pnode_name", *_prices(found)], "not a PJM price file")
@@ -87,7 +101,7 @@ def _side(columns: list[str], payload: Payload) -> str:
 
 
 def _of_json(payload: Payload) -> Rows:
-    items = _items(payload.data)
+    items, counted = _items(payload.data)
     good = [item if isinstance(item, dict) else {} for item in items]
     side = _side(sorted(set().union(*good[:100])), payload)
     columns: dict[str, Any] = {"line": range(1, len(items) + 1)}
@@ -99,21 +113,19 @@ def _of_json(payload: Payload) -> Rows:
         bad |= wrong
     schema = {"line": pl.Int64, **dict.fromkeys(_TEXT, pl.String)}
     frame = pl.DataFrame(columns, schema_overrides=schema).with_columns(bad.alias("bad"))
-    return _rows(frame, payload, side, lambda lines: [_json_text(items[line - 1]) for line in lines], pl.col("bad"))
+    rows = _rows(frame, payload, side, lambda lines: [_json_text(items[line - 1]) for line in lines], pl.col("bad"))
+    return replace(rows, counted=counted)
 
 
-def _items(data: bytes) -> list[Any]:
-    try:
-        answer = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise PayloadRefused(f"not JSON: {error}") from error
+def _items(data: bytes) -> tuple[list[Any], Counted | None]:
+    answer = json.loads(data)
     items = answer.get("items") if isinstance(answer, dict) else answer
     if not isinstance(items, list):
         said = orjson.dumps(answer).decode()[:200]
         raise PayloadRefused(f"not a Data Miner answer (no items): {said}")
     if not items:
         raise NothingYet("PJM has no rows for this request yet; it will be asked again")
-    return items
+    return items, count(answer)
 
 
 def _json_text(item: Any) -> str:
@@ -152,11 +164,7 @@ def _rows(
 
 
 def _instant(stamp: pl.Expr) -> pl.Expr:
-    stamp = stamp.str.strip_chars()
-    return pl.coalesce(
-        stamp.str.to_datetime("%m/%d/%Y %I:%M:%S %p", time_unit="us", time_zone="UTC", strict=False),
-        stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", time_zone="UTC", strict=False),
-    )
+    return stamps.utc(stamp, "mdy", _QUICK)
 
 
 def _check_step(frame: pl.DataFrame, payload: Payload) -> None:

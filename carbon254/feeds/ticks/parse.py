@@ -20,6 +20,7 @@ import polars as pl
 
 from carbon254.errors import PayloadRefused
 from carbon254.model import Flag
+from carbon254.model.ticks import EVERYBODY
 
 from ..contract import Payload, Rows, rejects
 from .message import COLUMNS, Message, read_message
@@ -54,14 +55,14 @@ _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 def recognise(name: str, head: bytes) -> list[str]:
     """JSON whose first message names an instrument."""
-    start = head.lstrip(b" \r\n\t[\xef\xbb\xbf")
+    start = head.lstrip(b" \r\n\t[")
     named = any(key in start[:_LOOK] for key in (b'"instrument"', b'"instrument_id"', b'"raw_data"'))
     return ["market.ticks"] if start.startswith(b"{") and named else []
 
 
 def parse(payload: Payload) -> Iterator[Rows]:
     """Ticks in the order sent. Raises PayloadRefused where the payload is not JSON objects at all."""
-    data = payload.data.removeprefix(b"\xef\xbb\xbf").strip()
+    data = payload.data.strip()
     if not data:
         raise PayloadRefused("the payload is empty: send one tick, an array of ticks, or one a line")
     columns = _columnar(data)
@@ -105,7 +106,7 @@ def _finish(frame: pl.DataFrame) -> pl.DataFrame:
         values = [pl.col(name).cast(pl.String).fill_null("") for name in ("price", "quantity", "bid", "ask")]
         content = pl.concat_str(values, separator="|")
     return frame.with_columns(
-        pl.col("tenant").fill_null("public"),
+        pl.col("tenant").fill_null(EVERYBODY),
         pl.col("market").fill_null("PUSHED"),
         pl.coalesce("event_id", "seq:" + pl.col("sequence").cast(pl.String), "value:" + content).alias("event_id"),
         pl.lit(0, dtype=pl.UInt32).alias("flags") if "flags" not in frame.columns else pl.col("flags"),

@@ -38,6 +38,10 @@ class Follower:
             self._watches.append(watch)
         return watch
 
+    def watched(self) -> bool:
+        """Whether there is a channel."""
+        return bool(self._watches)
+
     def remove(self, watch: Watch) -> None:
         """Close a channel."""
         with self._lock:

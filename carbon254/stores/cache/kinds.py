@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from carbon254.model.ticks import log_place, number
+
 PRICE_COLUMNS = (
     "market", "market_run", "location", "location_id", "location_type", "interval_start", "interval_end",
     "lmp", "energy", "congestion", "loss", "ghg", "known_at", "known_basis", "received_at", "revision", "flags",
 )  # fmt: skip
 TICK_COLUMNS = (
     "tenant", "source", "instrument", "event_time", "event_id", "sequence", "price", "quantity", "bid", "ask",
-    "received_at", "flags",
+    "received_at", "batch_id", "position", "flags",
 )  # fmt: skip
 
 
@@ -37,15 +39,24 @@ PRICES = Kind(
     group=("market", "market_run"),
     order=("interval_start", "known_at", "revision", "received_at"),
 )
-# Ticks of one instant are told apart by the source's own order; when they came says nothing about it.
+# Ticks of one instant are told apart by the source's own order, and where it has none by how they came; see `ranked`.
 TICKS = Kind(
     "ticks",
     "market_ticks",
     TICK_COLUMNS,
     key=("tenant", "source", "instrument"),
     group=("tenant",),
-    order=("event_time", "sequence", "received_at", "event_id"),
+    order=("event_time", "sequence", "received_at", "batch_id", "position"),
 )
+_DIGITS = 20
+
+
+def ranked(ticks: pl.DataFrame) -> pl.DataFrame:
+    """Ticks whose columns order them as `model.ticks` does: the sequence also where only the event id tells it, and
+    instead of the batch id the payload's place in the raw log, in digits that compare as text."""
+    return ticks.with_columns(
+        number().alias("sequence"), log_place().cast(pl.String).str.zfill(_DIGITS).fill_null("").alias("batch_id")
+    )
 
 
 def newest(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:

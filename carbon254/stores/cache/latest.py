@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from .kinds import PRICES, TICKS, Kind, narrowed, newest
+from .kinds import PRICES, TICKS, Kind, narrowed, newest, ranked
 from .watch import Watch
 
 
@@ -29,7 +29,7 @@ class LatestPrices:
 
     def put_ticks(self, frame: pl.DataFrame) -> None:
         """Merge ticks."""
-        self._merge(frame, TICKS)
+        self._merge(ranked(frame), TICKS)
 
     def _merge(self, frame: pl.DataFrame, kind: Kind) -> None:
         fresh = newest(frame, kind)
@@ -65,6 +65,10 @@ class LatestPrices:
         with self._lock:
             if watch in self._watches:
                 self._watches.remove(watch)
+
+    def watched(self) -> bool:
+        """Whether anybody holds a channel."""
+        return bool(self._watches)
 
     def filled(self) -> bool:
         """Whether what was newest before has been put in."""

@@ -39,6 +39,10 @@ class Cache(Protocol):
         """Close a channel."""
         ...
 
+    def watched(self) -> bool:
+        """Whether anybody here holds a channel: what is only for looking at may take its time while nobody does."""
+        ...
+
     def filled(self) -> bool:
         """Whether what was newest before has been put in since the cache began, or since it lost its memory."""
         ...

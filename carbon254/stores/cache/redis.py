@@ -23,7 +23,7 @@ from carbon254.errors import SettingsError, TransientError
 
 from .connecting import NAME, OLDEST, Place, connect, place
 from .following import Follower
-from .kinds import PRICES, TICKS, Kind, narrowed, newest
+from .kinds import PRICES, TICKS, Kind, narrowed, newest, ranked
 from .packing import packed, unpacked
 from .watch import Watch
 
@@ -64,7 +64,7 @@ class RedisPrices:
 
     def put_ticks(self, frame: pl.DataFrame) -> None:
         """Merge ticks."""
-        self._merge(frame, TICKS)
+        self._merge(ranked(frame), TICKS)
 
     def _merge(self, frame: pl.DataFrame, kind: Kind) -> None:
         index, channel = f"{self._prefix}:{kind.name}", f"{self._prefix}:{kind.name}:changed"
@@ -100,6 +100,10 @@ class RedisPrices:
                 channels = {f"{self._prefix}:{kind.name}:changed": kind for kind in (PRICES, TICKS)}
                 self._follower = Follower(self._client, channels)
             return self._follower.add()
+
+    def watched(self) -> bool:
+        """Whether anybody here holds a channel."""
+        return self._follower is not None and self._follower.watched()
 
     def unsubscribe(self, watch: Watch) -> None:
         """Close a channel."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -17,17 +17,19 @@ from carbon254.faults import reach
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 
-from .answer import explain, read
+from .answer import explain, telling, typed
 from .arrange import by_partition, engine_partition
 from .cutoffs import lay_out
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .frozen import bounds, setting
-from .guard import check
 from .handles import Handles
-from .layout import column_changes, lifetime_changes
+from .layout import column_changes, lifetime_changes, setting_changes
 from .literal import within
 from .packing import pack
 from .port import Limits
+from .readers import Readers
+from .rekeying import before, rekeying
+from .sessions import SELECT, Params
 from .views import create_views, history_name
 
 # One insert makes one part: the limits at which the engine would cut a block are beyond any batch.
@@ -38,28 +40,32 @@ _INSERT = {
     "min_insert_block_size_rows": 100_000_000,
     "min_insert_block_size_bytes": 8 << 30,
 }
+Fence = Callable[[], AbstractContextManager[None]]
 _FORGETFUL = ("batch_id", "build", "judged_at", "changed_at")
 
 
 class HotStore:
     """See `port.Hot`. Safe to use from many threads."""
 
-    def __init__(self, url: str, ttl_days: int = 0) -> None:
+    def __init__(self, url: str, ttl_days: int = 0, limits: Limits | None = None) -> None:
         self._handles = Handles(url)
+        self._readers = Readers(self._handles, limits or Limits())
         self._keep_days = ttl_days or None
         # One writer a dataset: a row that came in between copying a partition and swapping it would be lost.
         self._writing = {name: threading.Lock() for name in catalogue()}
-        self._databases: frozenset[str] = frozenset()
-        self._sources: frozenset[str] = frozenset()
 
     def ensure(self) -> None:
         """Create databases, tables and views; new descriptive columns are added. Safe to repeat.
 
-        Raises WorkspaceError where a stored table has another layout than this version of the datasets.
+        A table of derived rows with an older key is laid out anew (see `rekeying` and `superseded`). Raises
+        WorkspaceError where another stored table has another layout than this version of the datasets.
         """
         self.command(f"CREATE DATABASE IF NOT EXISTS {TABLES}")
         for dataset in catalogue().values():
             self.command(create_table(dataset, keep_days=self._keep_days))
+            for change in rekeying(dataset, self._columns(dataset), self._keep_days):
+                self.command(change)
+                reach("hot.rekeying")
             for change in self._changes(dataset):
                 self.command(change)
         lay_out(self.command, self.fetch, self._insert)
@@ -72,13 +78,30 @@ class HotStore:
         """What was made since is on disk by its name when this returns."""
         self._handles.keep_names()
 
+    def give_back(self) -> None:
+        """Hand back what the embedded engine's allocator keeps; a server looks after itself."""
+        self._handles.give_back()
+
+    def superseded(self, dataset: str) -> bool:
+        """Whether rows of the dataset wait to be made again because the table was laid out anew; see `made_again`."""
+        held = f"database = {_text(TABLES)} AND name = {_text(before(named(dataset).name))}"
+        return bool(self._rows(f"SELECT 1 AS x FROM system.tables WHERE {held}"))
+
+    def made_again(self, dataset: str) -> None:
+        """Forget the older table: what could not be carried over from it was made again."""
+        self.command(f"DROP TABLE IF EXISTS {TABLES}.{before(named(dataset).name)} SYNC")
+
+    def _columns(self, dataset: Dataset) -> dict[str, str]:
+        where = f"database = {_text(TABLES)} AND table = {_text(dataset.name)}"
+        return {row["name"]: row["type"] for row in self._rows(f"SELECT name, type FROM system.columns WHERE {where}")}
+
     def _changes(self, dataset: Dataset) -> list[str]:
         here = f"database = {_text(TABLES)} AND"
-        columns = self._rows(f"SELECT name, type FROM system.columns WHERE {here} table = {_text(dataset.name)}")
         stored = self._rows(f"SELECT engine_full FROM system.tables WHERE {here} name = {_text(dataset.name)}")
         return [
-            *column_changes(dataset, {row["name"]: row["type"] for row in columns}),
+            *column_changes(dataset, self._columns(dataset)),
             *lifetime_changes(dataset, stored[0]["engine_full"], self._keep_days),
+            *setting_changes(dataset, stored[0]["engine_full"]),
         ]
 
     def insert(self, dataset: str, table: pa.Table, token: str, staged: bool = False) -> int:
@@ -100,27 +123,50 @@ class HotStore:
             client.raw_insert(name, rows.column_names, body, settings=settings, fmt="ArrowStream")
             reach("hot.inserted")
 
-    def query(self, sql: str, params: dict[str, Any] | None = None, limits: Limits | None = None) -> pa.Table:
+    @property
+    def limits(self) -> Limits:
+        """A reader's limits where it names no others."""
+        return self._readers.limits
+
+    def query(self, sql: str, params: Params = None, limits: Limits | None = None) -> pa.Table:
         """One reading statement by a reader. Instants come in UTC. Raises QueryRefused with what to do."""
-        self._learn()
-        statement = check(sql, self._databases, self._sources, VIEWS)
-        with _explained(), self._handles.reader(limits or Limits()) as client:
-            return read(client, statement, params)
+        with self._readers.answering(self._readers.checked(sql, params), params, limits) as batches:
+            return pa.Table.from_batches(batches)
+
+    @contextmanager
+    def stream(
+        self, sql: str, limits: Limits | None = None, trusted: bool = False
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """As `query`, in batches that come while the engine works; there is at least one, which may be empty.
+
+        `trusted` is for a statement of our own: it may read `store`, within the same limits.
+        """
+        with self._readers.answering(sql if trusted else self._readers.checked(sql), None, limits) as batches:
+            yield batches
 
     def query_frozen(
         self, sql: str, offsets: Mapping[str, int], at: datetime, limits: Limits | None = None
     ) -> pa.Table:
         """As `query`, over what each feed had stored up to a place of the raw log and was let out by `at`; feeds not
         named had nothing."""
-        self._learn()
-        statement = check(sql, self._databases, self._sources, VIEWS)
-        with _explained(), self._handles.filtered(limits or Limits(), setting(bounds(offsets, at))) as client:
-            return read(client, statement, None)
+        more = {"additional_table_filters": setting(bounds(offsets, at))}
+        with self._readers.answering(self._readers.checked(sql), None, limits, more) as batches:
+            return pa.Table.from_batches(batches)
+
+    def rewritten(self, sql: str) -> str:
+        """A reading statement in the engine's own spelling: without comments, with one way of quoting."""
+        return self._readers.checked(sql)
 
     def fetch(self, sql: str) -> pa.Table:
         """A query of our own: may read `store`, no limits. Never hand it text from outside."""
         with _explained(), self._handles.own() as client:
-            return read(client, sql, None)
+            table = _arrow(client.raw_query(sql, fmt="ArrowStream"))
+            if not (telling(table.schema) and SELECT.match(sql)):
+                return table
+            kinds = _arrow(client.raw_query(f"DESCRIBE TABLE (\n{sql}\n)", fmt="ArrowStream"))["type"].to_pylist()
+        for at, told in typed(table.schema, kinds).items():
+            table = table.set_column(at, table.column_names[at], pa.chunked_array(map(told, table.column(at).chunks)))
+        return table
 
     def command(self, sql: str) -> Any:
         """A statement of our own that changes something. Never hand it text from outside."""
@@ -136,44 +182,61 @@ class HotStore:
         """Put the staged partition in the place of the live one; an empty staged partition empties the live one."""
         part = engine_partition(partition, named(dataset))
         with self._writing[dataset]:
-            self._swap(dataset, part)
+            self._swap(dataset, _staging(dataset), part)
 
-    def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
+    def replace_span(
+        self,
+        dataset: str,
+        feed: str,
+        start: datetime,
+        end: datetime,
+        table: pa.Table | None,
+        fence: Fence = nullcontext,
+        build: int = 0,
+    ) -> None:
         """Swap a feed's rows of [start, end) (partition column, UTC) for `table`, other rows carried over.
 
-        Rows of `table` outside the span are stored too. Each partition changes at one moment; inserts of the dataset
-        wait until all have. Done again after a crash, it ends the same.
+        Rows of `table` outside the span are stored too. Each partition changes at one moment, within a block of
+        `fence`; inserts of the dataset wait until all have. Done again after a crash, it ends the same. What older
+        builds (by number) had staged is taken away, so that one which still lives has nothing left to swap in.
         """
-        target = named(dataset)
+        target, staging = named(dataset), _staging(dataset, build)
         gone = f"feed = {_text(feed)} AND {within(target, start, end)}"
         fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
         with self._writing[dataset]:
             held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
             touched = {row["p"] for row in held} | {engine_partition(partition, target) for partition, _ in fresh}
-            self.staging(dataset)
+            with fence():
+                self._drop_staged(dataset)
+                self.command(create_table(target, staging, self._keep_days))
             reach("hot.staged")
             for part in sorted(touched):
-                self._carry_over(target, f"_partition_id = '{part}' AND NOT ({gone})")
+                self._carry_over(target, staging, f"_partition_id = '{part}' AND NOT ({gone})")
             reach("hot.carried_over")
             for partition, rows in fresh:
-                self._insert(f"{TABLES}.{_staging(dataset)}", rows, partition)
+                self._insert(f"{TABLES}.{staging}", rows, partition)
             reach("hot.filled")
             for part in sorted(touched):
-                self._swap(dataset, part)
+                with fence():
+                    self._swap(dataset, staging, part)
                 reach("hot.swapped")
-            self.command(f"DROP TABLE {TABLES}.{_staging(dataset)} SYNC")
+            self.command(f"DROP TABLE IF EXISTS {TABLES}.{staging} SYNC")
 
-    def _carry_over(self, dataset: Dataset, where: str) -> None:
+    def _drop_staged(self, dataset: str) -> None:
+        mine = f"database = {_text(TABLES)} AND startsWith(name, {_text(_staging(dataset))})"
+        for row in self._rows(f"SELECT name FROM system.tables WHERE {mine}"):
+            self.command(f"DROP TABLE IF EXISTS {TABLES}.{row['name']} SYNC")
+
+    def _carry_over(self, dataset: Dataset, staging: str, where: str) -> None:
         names = ", ".join(dataset.names)
         self.command(
-            f"INSERT INTO {TABLES}.{_staging(dataset.name)} ({names}) "
-            f"SELECT {names} FROM {TABLES}.{dataset.name} WHERE {where}"
+            f"INSERT INTO {TABLES}.{staging} ({names}) SELECT {names} FROM {TABLES}.{dataset.name} WHERE {where}"
         )
 
-    def _swap(self, dataset: str, part: str) -> None:
-        staged = self._rows(f"SELECT 1 AS x FROM {TABLES}.{_staging(dataset)} WHERE _partition_id = '{part}' LIMIT 1")
+    def _swap(self, dataset: str, staging: str, part: str) -> None:
+        staged = self._rows(f"SELECT 1 AS x FROM {TABLES}.{staging} WHERE _partition_id = '{part}' LIMIT 1")
         # The engine refuses to replace a partition by an empty one.
-        change = f"REPLACE PARTITION ID '{part}' FROM {TABLES}.{_staging(dataset)}"
+        change = f"REPLACE PARTITION ID '{part}' FROM {TABLES}.{staging}"
         drop = f"DROP PARTITION ID '{part}'"
         self.command(f"ALTER TABLE {TABLES}.{dataset} {change if staged else drop}")
 
@@ -207,20 +270,18 @@ class HotStore:
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         return self.fetch(sql).to_pylist()
 
-    def _learn(self) -> None:
-        """What the engine can reach, asked once: readers get none of it but their own database."""
-        if not self._sources:
-            self._databases = frozenset(row["name"] for row in self._rows("SELECT name FROM system.databases"))
-            self._sources = frozenset(row["name"] for row in self._rows("SELECT name FROM system.table_functions"))
 
-
-def open_hot(url: str, ttl_days: int = 0) -> HotStore:
+def open_hot(url: str, ttl_days: int = 0, limits: Limits | None = None) -> HotStore:
     """Open `chdb:///abs/dir` or `http(s)://user:password@host:port`; call `ensure()` before the first use.
 
-    `ttl_days` > 0 removes rows that many days after they were received. Raises WorkspaceError where the folder is in
-    use, by this process or another, or the server does not answer.
+    `ttl_days` > 0 removes rows that many days after they were received; `limits` are a reader's unless it names
+    others. Raises WorkspaceError where the folder is in use, by this process or another, or the server does not answer.
     """
-    return HotStore(url, ttl_days)
+    return HotStore(url, ttl_days, limits)
+
+
+def _arrow(body: bytes) -> pa.Table:
+    return pa.ipc.open_stream(body).read_all() if body else pa.table({})
 
 
 @contextmanager
@@ -232,8 +293,8 @@ def _explained() -> Iterator[None]:
         raise QueryRefused(explain(str(error))) from error
 
 
-def _staging(dataset: str) -> str:
-    return f"{named(dataset).name}__build"
+def _staging(dataset: str, build: int = 0) -> str:
+    return f"{named(dataset).name}__build{f'_{build}' if build else ''}"
 
 
 def _text(value: str) -> str:

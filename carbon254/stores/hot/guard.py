@@ -1,181 +1,167 @@
-"""One reading statement and nothing else: checked on the words of the SQL, before the engine sees it.
+"""One reading statement and nothing else, decided before it runs.
 
 The engine's own read-only mode stops writes and changed settings; measured on ClickHouse 26.9 it does not stop
-`SELECT file('/etc/passwd')`, `INTO OUTFILE`, `KILL QUERY`, `python(...)` or a second statement. So the words are
-read here as the engine would read them, and what is not plainly harmless is refused with a reason. Text the two could
-read differently (unusual quotes, `$…$` strings, `x'…'`) is refused rather than guessed at.
+`SELECT file('/etc/passwd')`, `arrayMap(file, […])`, `INTO OUTFILE`, `KILL QUERY`, `python(...)` or a second statement.
+
+So the engine first writes the statement anew, as a value that is formatted and never run: what comes back is one
+statement without comments, with one way of quoting. sqlglot reads that text (tables by scope), and the engine's own
+`EXPLAIN AST` of it, which parses and does not run, is read too: it decides alone where sqlglot cannot read the dialect.
+Both sets of names are held against lists of what is allowed, and the text that was read is the text that runs.
+
+Work is bounded: 64 kB of text, the engine's limits on depth and backtracking, and readers linear in the text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from carbon254.errors import QueryRefused
 
-_TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n\f\v]+|--[^\n]*|\#[ !][^\n]*|/\*.*?\*/)
-      | (?P<text>'(?:[^'\\]|\\.|'')*')
-      | (?P<quoted>"(?:[^"\\]|"")*"|`(?:[^`\\]|``)*`)
-      | (?P<number>[0-9][0-9A-Za-z_.]*(?:(?<=[eE])[+-][0-9]+)?)
-      | (?P<word>[A-Za-z_][A-Za-z_0-9]*)
-      | (?P<mark>/(?!\*)|[-+*%<>=!|&^~.,:;()\[\]{}?@])""",
-    re.VERBOSE | re.DOTALL,
+from . import parsed, tree
+from .ddl import VIEWS
+from .literal import literal
+from .uses import Uses
+from .vocabulary import Vocabulary
+
+LONGEST = 64 << 10
+# Written anew a statement may grow by its blanks and names; beyond this sqlglot is not asked.
+_LONGEST_PARSED = 2 * LONGEST
+_STRING = r"'(?:[^'\\]|\\.)*'"
+_NAME = r"(?:[A-Za-z_][A-Za-z_0-9]*|`(?:[^`\\]|\\.)*`)"
+_QUOTED = re.compile(rf"{_STRING}|`(?:[^`\\]|\\.)*`", re.DOTALL)
+_ESCAPED_NAME = re.compile(r"`(?:[^`\\])*\\")
+_READING = ("SELECT", "WITH", "FROM", "EXPLAIN", "SHOW", "DESCRIBE", "DESC")
+_EXPLAIN = re.compile(r"EXPLAIN (?:(?:PLAN|PIPELINE|SYNTAX|ESTIMATE|QUERY TREE) )?"
+                      r"(?:\w+ = (?:\d+|'[a-z]*')(?:, )?)*\s*(?=SELECT|WITH|\()(?P<rest>.*)", re.DOTALL)  # fmt: skip
+_LIKE = rf"(?: (?:NOT )?I?LIKE {_STRING})?(?: LIMIT \d+)?"
+_SHOW_TABLES = re.compile(rf"SHOW (?:FULL )?TABLES(?: (?:FROM|IN) (?P<database>{_NAME}))?{_LIKE}")
+_SHOW_COLUMNS = re.compile(
+    rf"SHOW (?:EXTENDED )?(?:FULL )?(?:COLUMNS|FIELDS) (?:FROM|IN) (?P<table>{_NAME})"
+    rf"(?: (?:FROM|IN) (?P<database>{_NAME}))?{_LIKE}"
 )
-_READING = {"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "("}
-_EXPLAINED = {"PLAN", "PIPELINE", "SYNTAX", "ESTIMATE", "QUERY", "SELECT", "WITH", "("}
-_SHOWN = {"TABLES", "COLUMNS", "CREATE", "DATABASES"}
-_SAFE_SOURCES = {"numbers", "numbers_mt", "zeros", "zeros_mt", "generateseries", "generate_series", "values", "view"}
-# Both a harmless function of the SELECT list and a table function that reads nothing from outside.
-_HARMLESS_TWICE = {"format", "null", "primes"}
-_SAFE_SYSTEM = {"one", "numbers", "numbers_mt", "zeros", "zeros_mt"}
-_OUTSIDE = re.compile(
-    r"file|filesystem.*|dict(get|has|isin).*|joinget.*|ai[a-z]+|get(server|macro|os|clienthttp|mergetree).*"
-    r"|addressto.*|demangle|catboostevaluate|evalmlmethod|hostname|fqdn|serveruuid|sleep|sleepeachrow"
-    r"|currentrequesturl|tcpport|hascolumnintable|structureto.*schema"
-)
+_SHOW_CREATE = re.compile(rf"SHOW CREATE (?:TABLE |VIEW )?(?:(?P<database>{_NAME})\.)?(?P<table>{_NAME})")
+_SHOW_DATABASES = re.compile(rf"SHOW DATABASES{_LIKE}")
+_APPLY = re.compile(r"\bAPPLY ")
+# Where what an APPLY does has ended, outside of parentheses.
+_NEXT = re.compile(r",| (?:AS|APPLY|EXCEPT|REPLACE|FROM|WHERE|GROUP|HAVING|QUALIFY|ORDER|LIMIT|UNION|INTERSECT)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word, quoted name, text, number or mark; `value` is without quotes, words in their own case."""
+class Engine(Protocol):
+    """What reads a statement without running it."""
 
-    kind: str
-    value: str
-
-    @property
-    def upper(self) -> str:
-        return self.value.upper() if self.kind in ("word", "mark") else ""
-
-    @property
-    def is_name(self) -> bool:
-        return self.kind in ("word", "quoted")
+    def text(self, sql: str, params: Mapping[str, Any] | None = None) -> str:
+        """The one text column of a statement of ours, a row a line. Raises QueryRefused with the engine's reason."""
+        ...
 
 
-def tokens(sql: str) -> list[Token]:
-    """The statement's tokens without blanks and comments. Raises QueryRefused on text that cannot be read for sure."""
-    found: list[Token] = []
-    position = 0
-    while position < len(sql):
-        match = _TOKEN.match(sql, position)
-        if match is None or match.lastgroup is None:
-            raise QueryRefused(
-                f"unreadable from {sql[position : position + 20]!r}: close every quote and comment, "
-                "and keep other than plain letters inside quotes without backslashes"
-            )
-        kind, value = match.lastgroup, match.group()
-        if kind in ("text", "quoted") and position and (sql[position - 1].isalnum() or sql[position - 1] == "_"):
-            raise QueryRefused(f"write a blank before {value[:20]}; prefixed strings are not read here")
-        if kind == "quoted":
-            value = value[1:-1].replace(value[0] * 2, value[0])
-        if kind != "space":
-            found.append(Token(kind, value))
-        position = match.end()
-    return found
-
-
-def check(sql: str, databases: Collection[str], sources: Collection[str], home: str) -> str:
-    """The statement, ready to run (no closing semicolon), if readers may run it; QueryRefused with the reason if not.
-
-    `databases` are all the engine's databases, of which only `home` may be read; `sources` are the engine's table
-    functions, of which only generators of numbers are allowed.
-    """
-    found = tokens(sql)
-    while found and found[-1].value == ";" and found[-1].kind == "mark":
-        found.pop()
-        sql = _without_last_semicolon(sql)
-    if not found:
-        raise QueryRefused("the query is empty: write one SELECT statement")
-    _one_statement(found)
-    _first_words(found, home)
-    _clauses(found)
-    _calls(found, {name.lower() for name in sources} - _SAFE_SOURCES - _HARMLESS_TWICE)
-    _databases(found, {name for name in databases if name != home}, home)
-    return sql
-
-
-def _without_last_semicolon(sql: str) -> str:
-    last = -1
-    position = 0
-    while position < len(sql):
-        match = _TOKEN.match(sql, position)
-        assert match is not None
-        if match.lastgroup == "mark" and match.group() == ";":
-            last = position
-        position = match.end()
-    return sql[:last] + " " + sql[last + 1 :]
-
-
-def _one_statement(found: list[Token]) -> None:
-    depth = 0
-    for token in found:
-        if token.kind != "mark":
-            continue
-        if token.value == ";":
-            raise QueryRefused("more than one statement: send them one by one, without ';' between")
-        depth += {"(": 1, ")": -1}.get(token.value, 0)
-        if depth < 0:
-            break
-    if depth:
-        raise QueryRefused("parentheses do not pair up: check '(' and ')'")
-
-
-def _first_words(found: list[Token], home: str) -> None:
-    first = found[0].upper
+def check(sql: str, params: Mapping[str, Any] | None, engine: Engine, known: Vocabulary) -> str:
+    """The statement as it may run, in the engine's own spelling. Raises QueryRefused with the reason if readers may
+    not run it."""
+    statement = rewritten(sql, engine)
+    first = statement.lstrip("(").split(None, 1)[0].upper() if statement.lstrip("(") else ""
     if first not in _READING:
         raise QueryRefused(
-            f"{found[0].value} is not a reading statement: begin with SELECT, WITH, EXPLAIN, SHOW or DESCRIBE"
+            f"{first or sql[:20]} is not a reading statement: begin with SELECT, WITH, EXPLAIN, SHOW or DESCRIBE"
         )
-    second = found[1].upper if len(found) > 1 else ""
-    if first == "EXPLAIN" and second not in _EXPLAINED and not (len(found) > 2 and found[2].value == "="):
-        raise QueryRefused("only EXPLAIN [PLAN | PIPELINE | SYNTAX | ESTIMATE | QUERY TREE] SELECT … is available")
+    bare = _QUOTED.sub(lambda found: found.group()[0] * 2, statement)
+    _refuse_clauses(bare)
     if first == "SHOW":
-        _shown(found, second, home)
+        return _shown(statement, known)
+    inner = statement
+    if first == "EXPLAIN":
+        explained = _EXPLAIN.fullmatch(statement)
+        if explained is None:
+            raise QueryRefused("only EXPLAIN [PLAN | PIPELINE | SYNTAX | ESTIMATE | QUERY TREE] SELECT … is available")
+        inner = explained["rest"]
+    root = tree.read_tree(engine.text(f"EXPLAIN AST {inner}", params))
+    found = tree.uses_of(root)
+    if first not in ("DESCRIBE", "DESC") and len(inner) <= _LONGEST_PARSED and (used := parsed.uses_of(inner)):
+        used.lambdas |= found.lambdas
+        known.judge(used)
+    known.judge(found)
+    if tree.applies(root):
+        for text in _applied(statement):
+            # The tree does not show what an APPLY does: it is read by itself.
+            root = tree.read_tree(engine.text(f"EXPLAIN AST SELECT arrayMap({text}, [1])", params))
+            known.judge(tree.uses_of(root))
+    return statement
 
 
-def _shown(found: list[Token], second: str, home: str) -> None:
-    kind = found[2].upper if second == "CREATE" and len(found) > 2 else ""
-    if second not in _SHOWN or kind in {"USER", "ROLE", "QUOTA", "POLICY", "PROFILE", "SETTINGS", "ROW", "DATABASE"}:
-        raise QueryRefused("SHOW gives TABLES, COLUMNS, DATABASES or CREATE TABLE here")
-    for token, after in pairwise(found):
-        if second == "TABLES" and token.upper in {"FROM", "IN"} and after.value != home:
-            raise QueryRefused(f"only the tables of {home} can be listed")
+def rewritten(sql: str, engine: Engine) -> str:
+    """The statement in the engine's own spelling. Raises QueryRefused where it is not one statement of the dialect."""
+    if len(sql.encode("utf-8", "surrogatepass")) > LONGEST:
+        raise QueryRefused(f"the statement is longer than {LONGEST >> 10} kB: send lists of values in parts")
+    if not sql.strip().strip(";"):
+        raise QueryRefused("the query is empty: write one SELECT statement")
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise QueryRefused("the statement is not UTF-8 text") from None
+    if "\x00" in sql:
+        raise QueryRefused("the statement holds a zero byte: leave it out")
+    try:
+        statement = engine.text(f"SELECT formatQuerySingleLine({literal(sql)})").rstrip("\n")
+    except QueryRefused as error:
+        raise QueryRefused(_unreadable(str(error))) from None
+    if _ESCAPED_NAME.search(re.sub(_STRING, "''", statement, flags=re.DOTALL)):
+        raise QueryRefused("names with escapes in them are not read: give columns and tables plain names")
+    return statement
 
 
-def _clauses(found: list[Token]) -> None:
-    words = [token.upper for token in found]
-    if "OUTFILE" in words:
+def words(statement: str) -> list[tuple[str, bool]]:
+    """(name or word, whether it is called) of a statement in the engine's own spelling, in its order."""
+    found = re.finditer(rf"{_STRING}|({_NAME})(\s*\()?", statement, re.DOTALL)
+    return [(match[1].strip("`"), match[2] is not None) for match in found if match[1]]
+
+
+def _unreadable(reason: str) -> str:
+    if "Multi-statements" in reason:
+        return "more than one statement: send them one by one, without ';' between"
+    if "Empty query" in reason:
+        return "the query is empty: write one SELECT statement"
+    said = re.split(r": In scope |\. Expected one of", reason, maxsplit=1)[0]
+    return f"{said[:200]}: check the statement; the dialect is ClickHouse"
+
+
+def _refuse_clauses(bare: str) -> None:
+    """Clauses that say what is not the reader's to say. `bare` has no quoted text."""
+    if re.search(r"\bINTO OUTFILE\b", bare):
         raise QueryRefused("INTO OUTFILE is not available: results come back to the caller")
-    for at, word in enumerate(words[:-2]):
-        if word == "SETTINGS" and found[at + 1].is_name and found[at + 2].value == "=":
-            raise QueryRefused("leave the SETTINGS clause away: limits are set by the caller of the query")
-    if len(words) > 1 and words[-2] == "FORMAT" and found[-1].is_name:
+    if re.search(r"\bSETTINGS [\w.]+ ?=|\bSETTINGS ``", bare):
+        raise QueryRefused("leave the SETTINGS clause away: limits are set by the caller of the query")
+    if re.search(r"\bFORMAT (\w+|``)$", bare):
         raise QueryRefused("leave the FORMAT clause away: the caller chooses the form of the result")
+    if re.search(r"\bPARALLEL WITH\b", bare):
+        raise QueryRefused("more than one statement: send them one by one, without PARALLEL WITH between")
 
 
-def _calls(found: list[Token], sources: Collection[str]) -> None:
-    padded = [*found, Token("mark", ""), Token("mark", "")]
-    for at, token in enumerate(found):
-        called = padded[at + 1].value == "(" and padded[at + 1].kind == "mark"
-        applied = at > 0 and "APPLY" in (found[at - 1].upper, found[at - 2].upper if at > 1 else "")
-        name = token.value.lower()
-        if not token.is_name:
-            continue
-        if name == "identifier" and token.kind == "word" and at > 0 and found[at - 1].value == ":":
-            raise QueryRefused("a parameter of type Identifier is not available: write the name into the query")
-        if name == "file" or ((called or applied) and (name in sources or _OUTSIDE.fullmatch(name))):
-            raise QueryRefused(f"{token.value} is not available: queries read the stored tables only")
+def _shown(statement: str, known: Vocabulary) -> str:
+    if _SHOW_DATABASES.fullmatch(statement):
+        return f"SELECT '{VIEWS}' AS name"
+    found = next(
+        filter(None, (form.fullmatch(statement) for form in (_SHOW_TABLES, _SHOW_COLUMNS, _SHOW_CREATE))), None
+    )
+    if found is None:
+        raise QueryRefused("SHOW gives TABLES, COLUMNS, DATABASES or CREATE TABLE here")
+    parts = {key: (value or "").strip("`") for key, value in found.groupdict().items()}
+    if "table" not in parts and parts["database"] not in ("", VIEWS):
+        raise QueryRefused(f"only the tables of {VIEWS} can be listed")
+    if "table" in parts:
+        known.judge(Uses(tables={".".join(filter(None, (parts["database"], parts["table"])))}))
+    return statement
 
 
-def _databases(found: list[Token], others: Collection[str], home: str) -> None:
-    for at in range(len(found) - 2):
-        name, dot, member = found[at : at + 3]
-        if not (name.is_name and name.value in others and dot.value == "." and dot.kind == "mark"):
-            continue
-        if at > 0 and found[at - 1].value == ".":
-            continue
-        if name.value == "system" and member.value in _SAFE_SYSTEM:
-            continue
-        raise QueryRefused(f"{name.value}.{member.value} is not for readers: the tables are in {home} (SHOW TABLES)")
+def _applied(statement: str) -> Iterator[str]:
+    """What each APPLY does, as it is written: a function's name, a call without its last argument, or a lambda."""
+    blank = _QUOTED.sub(lambda found: "_" * len(found.group()), statement)
+    for found in _APPLY.finditer(blank):
+        depth, at = 0, found.end()
+        while at < len(blank):
+            depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(blank[at], 0)
+            if depth < 0 or (depth == 0 and _NEXT.match(blank, at + 1)):
+                break
+            at += 1
+        text = statement[found.end() : at if depth < 0 else at + 1].strip()
+        yield text[1:-1] if text.startswith("(") and text.endswith(")") and "->" not in text else text

@@ -3,7 +3,7 @@
 In process every handle is a session of its own; sessions run beside each other, calls on one do not. Two habits of
 the embedded engine (26.9) decide the shape here. A handle whose query failed half way puts the rest of the failed
 answer in front of the next answer, so a failed handle is never used again. Settings handed over with a raw query are
-set and reset around it, which a read-only session refuses, so a reader's limits are set once, when its handle opens.
+set and reset around it, which a read-only session refuses, so a reader's limits are set once, when its session opens.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,34 +24,41 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from carbon254.errors import QueryRefused, SettingsError, TransientError, WorkspaceError
 from carbon254.lasting import sync_folder
+from carbon254.walking import matching
 
 from .ddl import VIEWS
+from .literal import literal
 from .port import Limits
+from .sessions import ALWAYS, EMBEDDED, Session, open_session
 
 # What the client says beside its errors would go to standard error.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 READERS = 8
 _IDLE = 8
-_EMBEDDED = "chdb://"
 _SETTING = "C254_HOT_URL"
+# The embedded engine takes a desk's share of the machine, not a server's: few threads wait for work, caches are small.
+_ENGINE = {
+    "max_thread_pool_free_size": 4,
+    "max_io_thread_pool_size": 4,
+    "prefetch_threadpool_pool_size": 2,
+    "load_marks_threadpool_pool_size": 2,
+    "threadpool_local_fs_reader_pool_size": 4,
+    "threadpool_writer_pool_size": 2,
+    "max_active_parts_loading_thread_pool_size": 2,
+    "max_outdated_parts_loading_thread_pool_size": 1,
+    "max_unexpected_parts_loading_thread_pool_size": 1,
+    "max_parts_cleaning_thread_pool_size": 1,
+    "max_prefixes_deserialization_thread_pool_size": 2,
+    "max_format_parsing_thread_pool_size": 4,
+    "async_insert_threads": 1,
+    "background_pool_size": 2,
+    "background_schedule_pool_size": 2,
+    "mark_cache_size": 64 << 20,
+    "uncompressed_cache_size": 0,
+    "mmap_cache_size": 100,
+}
 # Folders that name databases and tables; the parts inside a table are the engine's own to keep.
-_NAMING = ("metadata", "store", "store/*/", "store/*/*/")
-
-
-def _session(limits: Limits | None) -> dict[str, Any]:
-    """Settings of a session. `readonly` comes last: after it nothing can be set."""
-    always = {"session_timezone": "UTC", "output_format_arrow_string_as_string": 1}
-    if limits is None:
-        return always
-    return always | {
-        "max_execution_time": limits.seconds,
-        "max_memory_usage": limits.memory_bytes,
-        "max_result_rows": limits.max_rows,
-        "max_result_bytes": limits.memory_bytes,
-        "result_overflow_mode": "throw",
-        "max_temporary_data_on_disk_size_for_query": 4 * limits.memory_bytes,
-        "readonly": 1,
-    }
+_NAMING = ("metadata", "store", "store/*", "store/*/*")
 
 
 class Handles:
@@ -59,7 +66,8 @@ class Handles:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._idle: list[tuple[Limits | None, Client]] = []
+        self._idle: list[Client] = []
+        self._sessions: list[tuple[Limits, Session]] = []
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(READERS)
         self._closed = False
@@ -70,55 +78,55 @@ class Handles:
             self._anchor.command(f"CREATE DATABASE IF NOT EXISTS {VIEWS}")
         except Exception as error:
             _release(self._claim)
-            if url.startswith(_EMBEDDED):
+            if url.startswith(EMBEDDED):
                 raise WorkspaceError(_cannot_open(url, error)) from error
             raise SettingsError(_refused(url, error)) from None
 
     @contextmanager
     def own(self) -> Iterator[Client]:
         """A handle for our own statements, without limits."""
-        with self._borrowed(None) as client:
-            yield client
-
-    @contextmanager
-    def reader(self, limits: Limits) -> Iterator[Client]:
-        """A read-only handle with these limits. Raises QueryRefused where no turn came within `limits.seconds`."""
-        if not self._turns.acquire(timeout=limits.seconds):
-            raise QueryRefused(f"{READERS} other queries are running and none ended in time: try again later")
-        try:
-            with self._borrowed(limits) as client:
-                yield client
-        finally:
-            self._turns.release()
-
-    @contextmanager
-    def filtered(self, limits: Limits, filters: str) -> Iterator[Client]:
-        """A read-only handle of its own whose tables are read through filters (`frozen.setting`)."""
-        if not self._turns.acquire(timeout=limits.seconds):
-            raise QueryRefused(f"{READERS} other queries are running and none ended in time: try again later")
-        try:
-            settings = {"additional_table_filters": filters} | _session(limits)
-            with self._answering():
-                client = clickhouse_connect.get_client(
-                    dsn=self._url, database=VIEWS, settings=settings, **_unshared(self._url)
-                )
-                try:
-                    yield client
-                finally:
-                    client.close()
-        finally:
-            self._turns.release()
-
-    @contextmanager
-    def _borrowed(self, limits: Limits | None) -> Iterator[Client]:
         with self._answering():
-            client = self._take(limits) or self._open(limits)
+            client = self._take() or self._open()
             try:
                 yield client
             except BaseException:
                 client.close()
                 raise
-            self._give(limits, client)
+            self._give(client)
+
+    @contextmanager
+    def session(self, limits: Limits, more: Mapping[str, Any] | None = None, turn: bool = True) -> Iterator[Session]:
+        """A reader's session with these limits; with `more` settings it is of this use alone.
+
+        Waits for its turn, unless it is for reading a statement only. Raises QueryRefused where none came within
+        `limits.seconds`.
+        """
+        with self._turn(limits) if turn else nullcontext(), self._answering():
+            session = None if more else self._take_session(limits)
+            session = session or open_session(self._url, limits, more or {}, **_unshared(self._url))
+            try:
+                yield session
+            except BaseException:
+                session.close()
+                raise
+            if more:
+                session.close()
+            else:
+                self._give_session(limits, session)
+
+    @contextmanager
+    def _turn(self, limits: Limits) -> Iterator[None]:
+        if not self._turns.acquire(timeout=limits.seconds):
+            raise QueryRefused(f"{READERS} other queries are running and none ended in time: try again later")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def kill(self, mark: str) -> None:
+        """Stop what a session runs; nothing happens where it runs nothing."""
+        with self.own() as client:
+            client.command(f"KILL QUERY WHERE Settings['log_comment'] = {literal(mark)} ASYNC")
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -126,41 +134,67 @@ class Handles:
         try:
             yield
         except OperationalError as error:
-            if self._url.startswith(_EMBEDDED):
+            if self._url.startswith(EMBEDDED):
                 raise
             why = type(error.__cause__ or error).__name__
             raise TransientError(f"the hot store at {_place(self._url)} does not answer ({why})") from None
 
-    def _take(self, limits: Limits | None) -> Client | None:
+    def _take(self) -> Client | None:
         with self._lock:
-            if self._closed:
-                raise WorkspaceError("the hot store is closed: open it again")
-            at = next((at for at, (kind, _) in enumerate(self._idle) if kind == limits), None)
-            return None if at is None else self._idle.pop(at)[1]
+            self._refuse_closed()
+            return self._idle.pop() if self._idle else None
 
-    def _open(self, limits: Limits | None) -> Client:
-        return clickhouse_connect.get_client(
-            dsn=self._url, database=VIEWS, settings=_session(limits), **_unshared(self._url)
-        )
+    def _open(self) -> Client:
+        return clickhouse_connect.get_client(dsn=self._url, database=VIEWS, settings=ALWAYS, **_unshared(self._url))
 
-    def _give(self, limits: Limits | None, client: Client) -> None:
+    def _give(self, client: Client) -> None:
         with self._lock:
-            if self._closed:
-                client.close()
+            if not self._closed and len(self._idle) < _IDLE:
+                self._idle.append(client)
                 return
-            self._idle.append((limits, client))
-            surplus = self._idle.pop(0)[1] if len(self._idle) > _IDLE else None
+        client.close()
+
+    def _take_session(self, limits: Limits) -> Session | None:
+        with self._lock:
+            self._refuse_closed()
+            at = next((at for at, (kind, _) in enumerate(self._sessions) if kind == limits), None)
+            return None if at is None else self._sessions.pop(at)[1]
+
+    def _give_session(self, limits: Limits, session: Session) -> None:
+        with self._lock:
+            surplus = session if self._closed else None
+            if surplus is None:
+                self._sessions.append((limits, session))
+                surplus = self._sessions.pop(0)[1] if len(self._sessions) > _IDLE else None
         if surplus is not None:
             surplus.close()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise WorkspaceError("the hot store is closed: open it again")
 
     def keep_names(self) -> None:
         """The tables of an embedded folder are on disk by their names: the engine syncs files, not what it puts in
         the folders above them."""
-        if self._url.startswith(_EMBEDDED):
-            folder = Path(self._url.removeprefix(_EMBEDDED))
-            inside = (found for pattern in _NAMING for found in folder.glob(pattern))
-            for found in (folder.parent, folder, *inside):
+        if self._url.startswith(EMBEDDED):
+            folder = Path(self._url.removeprefix(EMBEDDED))
+            for found in (folder.parent, folder):
                 sync_folder(found)
+            for found in (found for pattern in _NAMING for found in matching(folder, pattern)):
+                # A table dropped meanwhile takes its folder along.
+                with suppress(FileNotFoundError):
+                    sync_folder(found)
+
+    def give_back(self) -> None:
+        """Close handles that nobody uses, and return the embedded engine's freed memory to the system."""
+        if not self._url.startswith(EMBEDDED):
+            return
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for client in idle:
+            client.close()
+        with self.own() as client:
+            client.command("SYSTEM JEMALLOC PURGE")
 
     def close(self) -> None:
         """Close every idle handle and give the folder up; a handle in use closes when its call ends."""
@@ -169,8 +203,9 @@ class Handles:
                 return
             self._closed = True
             idle, self._idle = self._idle, []
-        for _, client in idle:
-            client.close()
+            sessions, self._sessions = self._sessions, []
+        for one in (*idle, *(session for _, session in sessions)):
+            one.close()
         self._anchor.close()
         _release(self._claim)
 
@@ -180,21 +215,21 @@ def _unshared(url: str) -> dict[str, Any]:
 
     The client would take a port other than 8443 for one without TLS, whatever the scheme says.
     """
-    if url.startswith(_EMBEDDED):
-        return {}
+    if url.startswith(EMBEDDED):
+        return {"chdb_options": _ENGINE}
     return {"autogenerate_session_id": False, "interface": urlsplit(url).scheme}
 
 
 def _claim(url: str) -> int | None:
     """Lock an embedded folder for this process; None for a server. Raises SettingsError for what is neither."""
-    if not url.startswith(_EMBEDDED):
+    if not url.startswith(EMBEDDED):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"{_SETTING} is no address; write https://user:password@host:8443")
         if "verify" in parts.query.lower():
             raise SettingsError(f"{_SETTING}: certificates are always checked; name an authority by ?ca_cert=FILE")
         return None
-    folder = Path(url.removeprefix(_EMBEDDED))
+    folder = Path(url.removeprefix(EMBEDDED))
     if not folder.is_absolute():
         raise WorkspaceError(f"{url}: write the folder as an absolute path, e.g. chdb:///data/hot")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +251,7 @@ def _release(lock: int | None) -> None:
 
 def _place(url: str) -> str:
     """Where it is: the address may carry a password, a message must not."""
-    return url if url.startswith(_EMBEDDED) else url.rsplit("@", 1)[-1].partition("?")[0]
+    return url if url.startswith(EMBEDDED) else url.rsplit("@", 1)[-1].partition("?")[0]
 
 
 def _cannot_open(url: str, error: Exception) -> str:

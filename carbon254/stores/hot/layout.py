@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from carbon254.errors import WorkspaceError
 from carbon254.model import Column, Dataset
 
-from .ddl import TABLES, column_definition, column_type, time_to_live
+from .ddl import SETTINGS, TABLES, column_definition, column_type, time_to_live
 
 _ADDABLE = ("mark", "origin", "time")
 
@@ -38,6 +38,14 @@ def lifetime_changes(dataset: Dataset, engine: str, keep_days: int | None) -> li
     if wanted and wanted.replace("`", "") not in engine:
         return [f"ALTER TABLE {TABLES}.{dataset.name} MODIFY TTL {wanted}"]
     return [f"ALTER TABLE {TABLES}.{dataset.name} REMOVE TTL"] if held and not wanted else []
+
+
+def setting_changes(dataset: Dataset, engine: str) -> list[str]:
+    """`ALTER TABLE` that gives a stored table (its full engine clause) this version's settings; usually none."""
+    _, _, held = engine.partition(" SETTINGS ")
+    kept = dict(pair.split(" = ", 1) for pair in held.split(", ") if " = " in pair)
+    changed = [f"{name} = {value}" for name, value in SETTINGS.items() if kept.get(name) != str(value)]
+    return [f"ALTER TABLE {TABLES}.{dataset.name} MODIFY SETTING {', '.join(changed)}"] if changed else []
 
 
 def _differs(column: Column, stored: str) -> bool:

@@ -15,6 +15,7 @@ class Limits:
     max_rows: int = 1_000_000
     seconds: float = 30.0
     memory_bytes: int = 2 << 30
+    answer_bytes: int = 256 << 20
 
 
 class Hot(Protocol):

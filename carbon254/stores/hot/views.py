@@ -47,6 +47,11 @@ def versions_name(dataset: Dataset) -> str:
     return f"{dataset.name}_versions" if keeps_versions(dataset) else dataset.name
 
 
+def commodities() -> list[str]:
+    """The commodities that have a benchmark, beside power."""
+    return list(dict.fromkeys(row["commodity"] for row in _listed()))
+
+
 def create_views(datasets: Iterable[Dataset], held: Mapping[str, str]) -> list[str]:
     """`CREATE OR REPLACE VIEW` statements, each after those it reads, of the views that `held` has not.
 
@@ -115,8 +120,7 @@ WHERE place = 1"""
 
 
 def _benchmarks(fuels: str = "current_energy_prices", prices: str = "current_prices") -> str:
-    listed = csv.DictReader(files("carbon254.stores.hot").joinpath("benchmarks.csv").read_text("utf-8").splitlines())
-    ranks = ", ".join(f"('{row['commodity']}', '{row['benchmark']}', {row['rank']})" for row in listed)
+    ranks = ", ".join(f"('{row['commodity']}', '{row['benchmark']}', {row['rank']})" for row in _listed())
     columns = "commodity, price, price_date, location, unit, benchmark, known_at, known_basis, flags, feed"
     return f"""SELECT {columns} FROM (
   SELECT CAST(commodity, 'String') AS commodity, price, price_date, CAST(location, 'String') AS location,
@@ -130,6 +134,11 @@ def _benchmarks(fuels: str = "current_energy_prices", prices: str = "current_pri
 )
 UNION ALL
 {_power(fuels, prices)}"""
+
+
+def _listed() -> list[dict[str, str]]:
+    text = files("carbon254.stores.hot").joinpath("benchmarks.csv").read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def _power(fuels: str, prices: str) -> str:

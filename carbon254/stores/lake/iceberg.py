@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -99,23 +100,40 @@ class Lake:
         table = self._found(named(dataset))
         return 0 if table is None else _offset(table)
 
-    def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
-        """Swap a feed's rows of [start, end) for `table`, in one commit. The offset stays as it is."""
+    def replace_span(
+        self,
+        dataset: str,
+        feed: str,
+        start: datetime,
+        end: datetime,
+        table: pa.Table | None,
+        fence: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Swap a feed's rows of [start, end) for `table`, in one commit within a block of `fence`. The offset stays as
+        it is."""
         target = named(dataset)
         gone = _span(target, feed, start, end)
         with self._lock:
-            looking_again(dataset, lambda: self._replace_span(target, gone, table))
+            looking_again(dataset, lambda: self._replace_span(target, gone, table, fence))
 
-    def _replace_span(self, target: Dataset, gone: BooleanExpression, table: pa.Table | None) -> None:
-        with self._ready(target).transaction() as change:
-            if self._found(target, holding_rows=True) is not None:
-                with warnings.catch_warnings():
-                    # Nothing to take away is an ordinary rebuild, not news.
-                    warnings.filterwarnings("ignore", message="Delete operation did not match any records")
-                    change.delete(gone)
-                    reach("lake.deleted")
-            if table is not None and table.num_rows:
-                change.append(_plain(table, target))
+    def _replace_span(
+        self,
+        target: Dataset,
+        gone: BooleanExpression,
+        table: pa.Table | None,
+        fence: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        change = self._ready(target).transaction()
+        if self._found(target, holding_rows=True) is not None:
+            with warnings.catch_warnings():
+                # Nothing to take away is an ordinary rebuild, not news.
+                warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+                change.delete(gone)
+                reach("lake.deleted")
+        if table is not None and table.num_rows:
+            change.append(_plain(table, target))
+        with fence():
+            change.commit_transaction()
 
     def scan(self, dataset: str, row_filter: str | None = None, columns: Sequence[str] = ()) -> pa.Table:
         """Rows that pass an Iceberg filter; strings plain, unsigned numbers in their wider signed form."""
@@ -135,8 +153,13 @@ class Lake:
     def seals(self, dataset: str, known: Callable[[str], bool]) -> dict[str, str]:
         """Digests (SHA-256) of the files that reading the dataset touches, without those known already."""
         table = self._found(named(dataset))
-        paths = [] if table is None else [path for path in files_of(table, known) if not known(path)]
-        return {path: digest(table.io, path) for path in paths} if table is not None else {}
+        found: dict[str, str] = {}
+        for path in [] if table is None else files_of(table, known):
+            if table is not None and not known(path):
+                # A file that upkeep beside us removed since is read by nobody any more.
+                with suppress(FileNotFoundError):
+                    found[path] = digest(table.io, path)
+        return found
 
     def broken(self, dataset: str, seal_of: Callable[[str], str]) -> list[Broken]:
         """Files of the dataset that are not as they were committed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
@@ -27,8 +28,17 @@ class LakeStore(Protocol):
         """The last log offset a dataset holds; 0 where none."""
         ...
 
-    def replace_span(self, dataset: str, feed: str, start: datetime, end: datetime, table: pa.Table | None) -> None:
-        """Swap a feed's rows of [start, end) (partition column, UTC) for `table` in one commit."""
+    def replace_span(
+        self,
+        dataset: str,
+        feed: str,
+        start: datetime,
+        end: datetime,
+        table: pa.Table | None,
+        fence: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Swap a feed's rows of [start, end) (partition column, UTC) for `table` in one commit, made in a block of
+        `fence`."""
         ...
 
     def scan(self, dataset: str, row_filter: str | None = None, columns: Sequence[str] = ()) -> pa.Table:

@@ -3,15 +3,34 @@
 from .clickhouse import ClickHouseLedger, open_history
 from .completeness import Completeness, completeness
 from .ledger import Ledger, open_ledger
-from .port import Act, Build, Capability, Entry, IllegalTransition, Lease, LeaseLost, LedgerStore, Noted, NotOffered
+from .port import (
+    FATES,
+    Act,
+    Arrivals,
+    Build,
+    Capability,
+    Change,
+    Counts,
+    Entry,
+    IllegalTransition,
+    Lease,
+    LeaseLost,
+    LedgerStore,
+    Noted,
+    NotOffered,
+)
 from .shipping import ship
 
 __all__ = [
+    "FATES",
     "Act",
+    "Arrivals",
     "Build",
     "Capability",
+    "Change",
     "ClickHouseLedger",
     "Completeness",
+    "Counts",
     "Entry",
     "IllegalTransition",
     "Lease",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from .folding import digest_of
-from .port import Act, Capability, Entry, Noted
+from .port import Act, Capability, Change, Entry, Noted
 from .standing import checksum
 from .tables import moment_of, text_of
 
@@ -24,7 +24,13 @@ _NO_SWAP = "ClickHouse has no compare-and-set; keep the ledger on SQLite or Post
 _HISTORY_ONLY = "it keeps history only; ask the ledger on SQLite or Postgres"
 CAPABILITY = Capability(
     "clickhouse",
-    {"transitions": _NO_SWAP, "leases": _NO_SWAP, "cells": _HISTORY_ONLY, "builds": _HISTORY_ONLY},
+    {
+        "transitions": _NO_SWAP,
+        "leases": _NO_SWAP,
+        "cells": _HISTORY_ONLY,
+        "builds": _HISTORY_ONLY,
+        "counts": _HISTORY_ONLY,
+    },
 )
 _TABLES = {
     "parts": (
@@ -111,6 +117,15 @@ class ClickHouseLedger:
             f"SELECT state, at, note FROM {DATABASE}.history FINAL {_where(feed, partition)} ORDER BY at, turn"
         )
         return [(row["state"], datetime.fromisoformat(row["at"]), row["note"]) for row in rows]
+
+    def changes(self, feed: str, partition: str | None = None, limit: int = 100) -> list[Change]:
+        """Changes of state of one partition, or of all of the feed, newest first."""
+        where = _where(feed, partition)
+        rows = self._rows(
+            f"SELECT partition, state, at, note FROM {DATABASE}.history FINAL {where} "
+            f"ORDER BY at DESC, turn DESC LIMIT {int(limit)}"
+        )
+        return [Change(r["partition"], r["state"], datetime.fromisoformat(r["at"]), r["note"]) for r in rows]
 
     def keep_history(self, feed: str, partition: str, changes: Sequence[tuple[str, datetime, str]]) -> None:
         """Take over changes that a deciding ledger made; those already kept change nothing."""

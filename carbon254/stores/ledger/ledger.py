@@ -8,51 +8,59 @@ of state is kept in `history`, every act of a person or command in the audit tra
 from __future__ import annotations
 
 import json
-import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from carbon254.faults import reach
 from carbon254.stores.postgres import answer, opening
 
 from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
-from .leasing import acquire, refuse_stale, release, renew
-from .port import NEXT, Act, Build, Capability, Entry, IllegalTransition, Lease, Noted, NotOffered
+from .leases import Leases
+from .leasing import refuse_stale
+from .port import (
+    NEXT,
+    Act,
+    Arrivals,
+    Build,
+    Capability,
+    Change,
+    Counts,
+    Entry,
+    IllegalTransition,
+    Lease,
+    Noted,
+    NotOffered,
+)
 from .standing import entry_of
 from .tables import (
     AUDIT,
     BUILDS,
+    COUNTS,
     FOLDS,
     HISTORY,
     PARTS,
     PLACES,
     RUNS,
     SETTING,
-    WRITES,
     make,
     moment_of,
     open_engine,
     text_of,
 )
 
-_TRIES = 5
-# Postgres: deadlock, serialization failure.
-_AGAIN = ("40P01", "40001")
-_T = TypeVar("_T")
+_NUMBERS = ("records", "stored", "confirmed", "duplicate", "rejected", "held", "letters")
 
 
-class Ledger:
+class Ledger(Leases):
     """The ledger at an SQLAlchemy URL: everything of `port.OPERATIONS`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-        self._lock = threading.Lock()
+        super().__init__(open_engine(url))
         self.capability = Capability("postgres" if self._engine.dialect.name == "postgresql" else "sqlite")
         with opening(self._engine, SETTING):
             self._write(make)
@@ -90,6 +98,22 @@ class Ledger:
             query = query.where(column == value) if value else query
         with self._lock, self._engine.connect() as db:
             return [entry_of(db, row) for row in db.execute(query).all()]
+
+    def arrivals(self, feed: str) -> dict[str, Arrivals]:
+        """What reached each partition of a feed, in two queries however many there are."""
+        one = sa.literal(1).label("payloads")
+        parts = sa.select(PARTS.c.partition, one, PARTS.c.received_at.label("first"), PARTS.c.received_at.label("last"))
+        folds = sa.select(FOLDS.c.partition, FOLDS.c.payloads, FOLDS.c.first_received, FOLDS.c.last_received)
+        every = sa.union_all(parts.where(PARTS.c.feed == feed), folds.where(FOLDS.c.feed == feed)).subquery()
+        bounds = (sa.func.sum(every.c.payloads), sa.func.min(every.c.first), sa.func.max(every.c.last))
+        builds = sa.select(RUNS.c.partition, RUNS.c.build).where(RUNS.c.feed == feed)
+        with self._lock, self._engine.connect() as db:
+            build = {row.partition: row.build for row in db.execute(builds)}
+            rows = db.execute(sa.select(every.c.partition, *bounds).group_by(every.c.partition)).all()
+        return {
+            day: Arrivals(int(count), datetime.fromisoformat(first), datetime.fromisoformat(last), build.get(day, 1))
+            for day, count, first, last in rows
+        }
 
     def watermark(self, feed: str, partition: str | None = None) -> datetime | None:
         """The end of the newest interval received; None before any."""
@@ -146,6 +170,14 @@ class Ledger:
             rows = db.execute(query.order_by(HISTORY.c.id)).all()
             return [(row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
 
+    def changes(self, feed: str, partition: str | None = None, limit: int = 100) -> list[Change]:
+        """Changes of state of one partition, or of all of the feed, newest first."""
+        query = sa.select(HISTORY).where(HISTORY.c.feed == feed)
+        query = query.where(HISTORY.c.partition == partition) if partition else query
+        with self._lock, self._engine.connect() as db:
+            rows = db.execute(query.order_by(HISTORY.c.at.desc(), HISTORY.c.id.desc()).limit(limit)).all()
+        return [Change(row.partition, row.state, datetime.fromisoformat(row.at), row.note) for row in rows]
+
     def record(self, acts: Sequence[Act]) -> None:
         """Add to the audit trail."""
         rows = [asdict(act) | {"at": text_of(act.at)} for act in acts]
@@ -167,8 +199,9 @@ class Ledger:
         """Forget history and acts older than `before`; how many lines. How partitions stand is kept."""
 
         def forget(db: sa.Connection) -> int:
-            return sum(db.execute(table.delete().where(table.c.at < text_of(before))).rowcount
-                       for table in (HISTORY, AUDIT))  # fmt: skip
+            old = text_of(before)
+            db.execute(COUNTS.delete().where(COUNTS.c.received_at < old))
+            return sum(db.execute(table.delete().where(table.c.at < old)).rowcount for table in (HISTORY, AUDIT))
 
         return self._write(forget)
 
@@ -192,37 +225,47 @@ class Ledger:
             rows = db.execute(query.order_by(BUILDS.c.partition.desc(), BUILDS.c.build.desc())).all()
         return [Build(**{**row._mapping, "at": datetime.fromisoformat(row.at)}) for row in rows]
 
-    def acquire(self, name: str, holder: str, at: datetime, lasts: timedelta) -> Lease | None:
-        """The lease on `name`, or None while another holds it. The same holder's next lease fences its last one."""
-        return self._write(lambda db: acquire(db, name, holder, at, lasts))
+    def count(self, counts: Sequence[Counts]) -> None:
+        """Keep what became of payloads' records; counted again, the last count stands."""
+        last = {(one.feed, one.payload, one.batch): asdict(one) for one in counts}
+        rows = [last[key] for key in sorted(last)]
 
-    def renew(self, lease: Lease, at: datetime, lasts: timedelta) -> Lease:
-        """The lease, longer. Raises LeaseLost where another took it over."""
-        return self._write(lambda db: renew(db, lease, at, lasts))
+        def put(db: sa.Connection) -> None:
+            for feed in {row["feed"] for row in rows}:
+                mine = [row for row in rows if row["feed"] == feed]
+                within = COUNTS.c.payload.in_({row["payload"] for row in mine})
+                held = db.execute(
+                    sa.select(COUNTS.c.payload, COUNTS.c.batch).where(COUNTS.c.feed == feed, within)
+                ).all()
+                for payload, batch in {(row["payload"], row["batch"]) for row in mine} & {tuple(one) for one in held}:
+                    db.execute(COUNTS.delete().where(_same(COUNTS, {"feed": feed, "payload": payload, "batch": batch})))
+            db.execute(COUNTS.insert(), rows)
 
-    def release(self, lease: Lease, at: datetime) -> None:
-        """Give the lease up; nothing where another has it by now."""
-        self._write(lambda db: release(db, lease, at))
+        if rows:
+            self._write(put)
+
+    def counts(self, feed: str, payloads: Collection[int] | None = None, limit: int = 100) -> list[Counts]:
+        """Of each payload of a feed the sum over its batches, newest first; all, or those named."""
+        total = [sa.func.sum(COUNTS.c[name]).label(name) for name in _NUMBERS]
+        told = [
+            sa.func.max(COUNTS.c[name]).label(name)
+            for name in ("sha256", "received_at", "name", "note", "first", "last")
+        ]
+        query = sa.select(COUNTS.c.payload, *total, *told).where(COUNTS.c.feed == feed)
+        query = query if payloads is None else query.where(COUNTS.c.payload.in_(list(payloads)))
+        query = query.group_by(COUNTS.c.payload).order_by(COUNTS.c.payload.desc()).limit(limit)
+        with self._lock, self._engine.connect() as db:
+            rows = [dict(row._mapping) for row in db.execute(query)]
+        return [Counts(feed=feed, batch="", **{**row, **{name: int(row[name]) for name in _NUMBERS}}) for row in rows]
 
     def answer(self) -> None:
         """Raise TransientError where the database's server does not answer. A file has none; it is only busy."""
         answer(self._engine)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; leases of this process end in a ledger of its own file."""
+        self._living.close()
         self._engine.dispose()
-
-    def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """`work` in a transaction; again where another process wrote the same key first and what it wrote now shows."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with self._lock, self._engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
-                    return work(db)
-            except DBAPIError as error:
-                again = isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _AGAIN
-                if not left or not again:
-                    raise
-        raise AssertionError("the loop ends by returning or raising")
 
     def _note(self, db: sa.Connection, noted: Sequence[Noted], at: datetime, fence: Lease | None) -> None:
         reach("ledger.noting")

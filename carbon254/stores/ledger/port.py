@@ -12,6 +12,8 @@ from typing import Protocol
 
 from carbon254.errors import PermanentError
 
+# How a source record ends; exactly one of them.
+FATES = ("stored", "confirmed", "duplicate", "rejected", "held")
 STATES = ("pending", "running", "completed", "failed", "replaying")
 # Which states may follow the present one.
 NEXT: Mapping[str, frozenset[str]] = {
@@ -24,6 +26,7 @@ NEXT: Mapping[str, frozenset[str]] = {
 }
 OPERATIONS = (
     "note", "watermark", "totals", "entries", "history", "audit", "prune", "cells", "builds", "transitions", "leases",
+    "counts",
 )  # fmt: skip
 
 
@@ -77,6 +80,33 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the records of a payload, the `payload`-th record of the log; `records` is the sum of the rest.
+
+    Each batch of its rows has a line of its own (`stored`, `confirmed`), and the payload as a whole one for batch ""
+    with the other counts, its dead letters (`letters`), the span of its rows, and a `note`: why it was refused, or of
+    how much it is a part.
+    """
+
+    feed: str
+    payload: int
+    batch: str
+    sha256: str
+    received_at: str
+    name: str = ""
+    records: int = 0
+    stored: int = 0
+    confirmed: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    held: int = 0
+    letters: int = 0
+    note: str = ""
+    first: str = ""
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """How a partition stands. `checksum` is over its payload batches, whatever their order; times are UTC."""
 
@@ -94,6 +124,16 @@ class Entry:
     last_received: datetime | None
     checksum: str
     code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """How much reached a partition and when, and the build that stands: two that are equal held the same rows."""
+
+    payloads: int
+    first: datetime
+    last: datetime
+    build: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +163,16 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A partition came to a state."""
+
+    partition: str
+    state: str
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to work on `name` until `expires_at`. `token` rises with every holder and fences the ones before."""
 
@@ -144,6 +194,7 @@ class LedgerStore(Protocol):
     def watermark(self, feed: str, partition: str | None = None) -> datetime | None: ...
     def totals(self) -> dict[str, tuple[int, int, datetime | None]]: ...
     def history(self, feed: str, partition: str) -> list[tuple[str, datetime, str]]: ...
+    def changes(self, feed: str, partition: str | None = None, limit: int = 100) -> list[Change]: ...
     def record(self, acts: Sequence[Act]) -> None: ...
     def trail(self, feed: str | None = None, partition: str | None = None, limit: int = 100) -> list[Act]: ...
     def prune(self, before: datetime) -> int: ...

@@ -113,6 +113,25 @@ BUILDS = sa.Table(
     _text("at", 40),
 )
 
+# What became of a payload's records: one line a batch of its rows, and one for the payload as a whole (batch "").
+COUNTS = sa.Table(
+    "counts",
+    META,
+    _text("feed", 128, primary_key=True),
+    sa.Column("payload", sa.BigInteger, primary_key=True),
+    _text("batch", 48, primary_key=True),
+    _text("sha256", 64),
+    _text("received_at", 40),
+    sa.Column("name", sa.Text, nullable=False),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("records", "stored", "confirmed", "duplicate", "rejected", "held", "letters")
+    ),
+    sa.Column("note", sa.Text, nullable=False),
+    _text("first", 40),
+    _text("last", 40),
+)
+
 
 def open_engine(url: str) -> sa.Engine:
     """The engine at an SQLAlchemy URL. Raises SettingsError where it is none of SQLite or Postgres."""

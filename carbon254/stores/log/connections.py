@@ -5,10 +5,12 @@ A reader is closed with the log, or once its thread has ended: a server's pool b
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import apsw
 
@@ -24,6 +26,8 @@ def connect(path: Path, schema: str = "") -> apsw.Connection:
     Two processes that switch a file to WAL at once would wait for each other: SQLite refuses one of them at once,
     whatever its busy timeout, and that one comes again. Raises WorkspaceError where another keeps the file to itself.
     """
+    if not may_write(path):
+        return read_only(path)
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(_BUSY_MS)
     deadline_s = time.monotonic() + _BUSY_MS / 1000
@@ -38,6 +42,18 @@ def connect(path: Path, schema: str = "") -> apsw.Connection:
                 kept_s = _BUSY_MS // 1000
                 raise WorkspaceError(f"another process has kept {path} to itself for {kept_s} s; end it") from error
         time.sleep(_AGAIN_S)
+
+
+def may_write(path: Path) -> bool:
+    """Whether a database that is there may be written: its file, and the folder its journal would lie in."""
+    real = path.resolve()
+    return not real.exists() or (os.access(real, os.W_OK) and os.access(real.parent, os.W_OK))
+
+
+def read_only(path: Path) -> apsw.Connection:
+    """A connection to a file that may only be read: without locks and journals, for which nothing could be made."""
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"file:{quote(str(path.resolve()))}?immutable=1", flags=flags)
 
 
 class Readers:

@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS state (
 CREATE INDEX IF NOT EXISTS offsets_again ON offsets (offset);
 CREATE INDEX IF NOT EXISTS state_again ON state (value);
 """
+# How often another process's commits are looked out for.
+_LOOK_S = 0.25
+_VISIT_S = 600.0
 _RECORD = "offset, topic, key, headers, body, crc, appended_s"
 
 
@@ -52,7 +55,9 @@ class EmbeddedLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._news = threading.Condition()
+        self._news, self._told = threading.Condition(), 0
+        self._watcher: threading.Thread | None = None
+        self._closed, self._visited_s = threading.Event(), -_VISIT_S
         self._readers = Readers(path)
         self._writer = connect(path, _SCHEMA + LETTERS)
 
@@ -81,9 +86,8 @@ class EmbeddedLog:
                     with suppress(apsw.Error):
                         self._writer.execute("ROLLBACK")
                 raise
-        if txn.appended:
-            with self._news:
-                self._news.notify_all()
+        if txn.appended or txn.moved:
+            self.wake()
 
     def read(self, consumer: str, prefix: str, limit: int = 64) -> list[Record]:
         """Records of topics that start with `prefix` beyond the consumer's offsets, oldest first."""
@@ -191,10 +195,47 @@ class EmbeddedLog:
                 problems.append(f"record {offset}: it does not match its checksum")
         return problems
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when this process appends something, or after `timeout_s`."""
+    def news(self) -> int:
+        """Rises with whatever is appended or carried; hand it to `wait`, and nothing that came in between is missed."""
         with self._news:
-            self._news.wait(timeout_s)
+            self._watch()
+            return self._told
+
+    def wait(self, timeout_s: float, beyond: int | None = None) -> None:
+        """Return when something is appended or carried, by any process, beyond a count of `news`; or after a while."""
+        with self._news:
+            self._watch()
+            seen = self._told if beyond is None else beyond
+            self._news.wait_for(lambda: self._told != seen or self._closed.is_set(), timeout_s)
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        with self._news:
+            self._told += 1
+            self._news.notify_all()
+
+    def visited(self) -> bool:
+        """Whether another process has written here lately: a command beside us, which waits for what it brought."""
+        return time.monotonic() < self._visited_s + _VISIT_S
+
+    def _watch(self) -> None:
+        """Look out for other processes' commits, from the first time that somebody waits."""
+        if self._watcher is None and not self._closed.is_set():
+            self._watcher = threading.Thread(target=self._look_out, name="c254-log-news", daemon=True)
+            self._watcher.start()
+
+    def _look_out(self) -> None:
+        # The writer's own commits leave its version as it is: only what others commit changes it.
+        before: int | None = None
+        while not self._closed.wait(_LOOK_S):
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                version = _scalar(self._writer, "PRAGMA data_version", ())
+            if before is not None and version != before:
+                self._visited_s = time.monotonic()
+                self.wake()
+            before = version
 
     def trouble(self) -> str:
         """A file answers or raises; there is nothing to wait for."""
@@ -202,6 +243,8 @@ class EmbeddedLog:
 
     def close(self) -> None:
         """Close every connection. Reading or writing afterwards raises WorkspaceError."""
+        self._closed.set()
+        self.wake()
         with self._lock:
             self._readers.close()
             self._writer.close()

@@ -14,6 +14,8 @@ from pathlib import Path
 import apsw
 import orjson
 
+from .connections import may_write, read_only
+
 _TABLES = ("records", "offsets", "state", "letters")
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
@@ -23,7 +25,7 @@ def check_file(path: Path) -> list[str]:
     if not path.exists():
         return [f"{path.name} is missing; restore it from a backup"]
     try:
-        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE) if may_write(path) else read_only(path)
     except apsw.Error as error:
         return [f"{path.name} cannot be opened ({error}); restore it from a backup"]
     try:

@@ -20,7 +20,7 @@ class EmbeddedTxn:
 
     def __init__(self, db: apsw.Connection, now_s: float) -> None:
         self._db, self._now_s = db, now_s
-        self.appended = False
+        self.appended = self.moved = False
 
     def append(self, records: Iterable[NewRecord]) -> list[int]:
         """Offsets of the records; of the stored one where (topic, key) is already there."""
@@ -52,6 +52,7 @@ class EmbeddedTxn:
     def commit(self, consumer: str, topic: str, offset: int) -> None:
         """Move a consumer's offset forward; never back."""
         reach("log.moving")
+        self.moved = True
         self._db.execute(
             "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = max(offset, excluded.offset)",
             (consumer, topic, offset),

@@ -27,29 +27,33 @@ from carbon254.stores.postgres import address, open_engine, opening
 
 # It stands beside the ledger.
 _SETTING = "C254_LEDGER_URL"
-_META = sa.MetaData()
-_STATES = sa.Table(
-    "quality_states",
-    _META,
-    sa.Column("feed", sa.String(128), primary_key=True),
-    sa.Column("partition", sa.String(32), primary_key=True),
-    sa.Column("build", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("source", sa.String(128), nullable=False),
-    sa.Column("state", sa.LargeBinary, nullable=False),
-    sa.Column("checksum", sa.String(64), nullable=False),
-    sa.Column("score", sa.Double),
-    sa.Column("verdict", sa.Text, nullable=False),
-    sa.Column("judged_at", sa.String(40), nullable=False),
-)
-_METRICS = sa.Table(
-    "quality_metrics",
-    _META,
-    sa.Column("feed", sa.String(128), primary_key=True),
-    sa.Column("partition", sa.String(32), primary_key=True),
-    sa.Column("build", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("metric", sa.String(128), primary_key=True),
-    sa.Column("value", sa.Double, nullable=False),
-)
+
+
+def _tables(kind: str) -> tuple[sa.MetaData, sa.Table, sa.Table]:
+    meta = sa.MetaData()
+    states = sa.Table(
+        f"{kind}_states",
+        meta,
+        sa.Column("feed", sa.String(128), primary_key=True),
+        sa.Column("partition", sa.String(32), primary_key=True),
+        sa.Column("build", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("source", sa.String(128), nullable=False),
+        sa.Column("state", sa.LargeBinary, nullable=False),
+        sa.Column("checksum", sa.String(64), nullable=False),
+        sa.Column("score", sa.Double),
+        sa.Column("verdict", sa.Text, nullable=False),
+        sa.Column("judged_at", sa.String(40), nullable=False),
+    )
+    numbers = sa.Table(
+        f"{kind}_metrics",
+        meta,
+        sa.Column("feed", sa.String(128), primary_key=True),
+        sa.Column("partition", sa.String(32), primary_key=True),
+        sa.Column("build", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("metric", sa.String(128), primary_key=True),
+        sa.Column("value", sa.Double, nullable=False),
+    )
+    return meta, states, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,14 @@ class Kept:
 
 
 class MetricStore:
-    """The metric store at an SQLAlchemy URL."""
+    """The metric store at an SQLAlchemy URL.
 
-    def __init__(self, url: str) -> None:
+    `kind` is quality (partitions as they stand, by build) or verdict (the gate's verdicts on market days: `build` is
+    the verdict's number, and `judged_at` the moment it speaks of). `by` leaves out what was judged later.
+    """
+
+    def __init__(self, url: str, kind: str = "quality") -> None:
+        self._meta, self._states, self._metrics = _tables(kind)
         self._lock = threading.RLock()
         self._engine = _engine(url)
         with ExitStack() as alone:
@@ -81,7 +90,7 @@ class MetricStore:
                 alone.enter_context(alone_in(Path(file).parent))
             with opening(self._engine, _SETTING), self._engine.begin() as db:
                 alone_with(db)
-                _META.create_all(db)
+                self._meta.create_all(db)
 
     def put(self, kept: Kept) -> None:
         """Keep a build's state, metrics and verdict instead of what was kept of it. Metrics that are not finite are
@@ -93,61 +102,96 @@ class MetricStore:
             if math.isfinite(value)
         ]
         with self._lock, self._engine.begin() as db:
-            for table in (_METRICS, _STATES):
+            for table in (self._metrics, self._states):
                 db.execute(sa.delete(table).where(*(table.c[name] == value for name, value in key.items())))
             db.execute(
-                sa.insert(_STATES).values(
+                sa.insert(self._states).values(
                     **key,
                     source=kept.source,
                     state=kept.state,
                     checksum=_checksum(kept.state),
                     score=kept.score,
                     verdict=json.dumps(kept.verdict),
-                    judged_at=kept.judged_at.astimezone(UTC).isoformat(timespec="microseconds"),
+                    judged_at=_text(kept.judged_at),
                 )
             )
             if numbers:
-                db.execute(sa.insert(_METRICS), numbers)
+                db.execute(sa.insert(self._metrics), numbers)
 
     def get(self, feed: str, partition: str) -> Kept | None:
         """What is kept of the highest build. Raises CorruptRecord where stored bytes are damaged."""
         found = self.between(feed, partition, partition)
         return found[0] if found else None
 
-    def between(self, feed: str, first: str, last: str) -> Sequence[Kept]:
-        """The highest build of each partition in [first, last], in order. Raises CorruptRecord."""
-        newest = (
-            sa.select(_STATES.c.partition, sa.func.max(_STATES.c.build).label("build"))
-            .where(_STATES.c.feed == feed, _STATES.c.partition >= first, _STATES.c.partition <= last)
-            .group_by(_STATES.c.partition)
-            .subquery()
-        )
+    def numbered(self, feed: str, partition: str, build: int) -> Kept | None:
+        """What is kept of one build. Raises CorruptRecord where stored bytes are damaged."""
+        key = {"feed": feed, "partition": partition, "build": build}
+        query = sa.select(self._states).where(*(self._states.c[name] == value for name, value in key.items()))
+        with self._lock, self._engine.connect() as db:
+            row = db.execute(query).one_or_none()
+            numbers = self._numbers(db, feed, partition, partition) if row is not None else {}
+        return None if row is None else _kept(row, numbers.get((partition, build), {}))
+
+    def after(self, feed: str, partition: str, since: datetime, limit: int) -> Sequence[tuple[str, int, datetime]]:
+        """(partition, build, judged at) of partitions after one that were judged at `since` or later, in order."""
+        columns = self._states.c
         query = (
-            sa.select(_STATES)
-            .join(newest, (_STATES.c.partition == newest.c.partition) & (_STATES.c.build == newest.c.build))
-            .where(_STATES.c.feed == feed)
-            .order_by(_STATES.c.partition)
+            sa.select(columns.partition, columns.build, columns.judged_at)
+            .where(columns.feed == feed, columns.partition > partition, columns.judged_at >= _text(since))
+            .order_by(columns.partition, columns.build)
+            .limit(limit)
+        )
+        with self._lock, self._engine.connect() as db:
+            return [(row.partition, row.build, datetime.fromisoformat(row.judged_at)) for row in db.execute(query)]
+
+    def covered(self, feed: str) -> Mapping[str, str]:
+        """Partition → what its highest build says that it covers."""
+        newest = self._newest(feed, None).subquery()
+        query = sa.select(self._states.c.partition, self._states.c.verdict).join(newest, self._same(newest))
+        with self._lock, self._engine.connect() as db:
+            rows = db.execute(query.where(self._states.c.feed == feed)).all()
+        return {row.partition: str(json.loads(row.verdict).get("covers", "")) for row in rows}
+
+    def marks(self, feed: str, before: str, by: datetime | None = None, limit: int = 60) -> Sequence[tuple[str, str]]:
+        """(partition, source) of the highest builds of the last `limit` partitions before `before`, newest first."""
+        newest = self._newest(feed, by).where(self._states.c.partition < before)
+        newest = newest.order_by(self._states.c.partition.desc()).limit(limit).subquery()
+        query = (
+            sa.select(self._states.c.partition, self._states.c.source)
+            .join(newest, self._same(newest))
+            .where(self._states.c.feed == feed)
+            .order_by(self._states.c.partition.desc())
+        )
+        with self._lock, self._engine.connect() as db:
+            return [(row.partition, row.source) for row in db.execute(query)]
+
+    def between(self, feed: str, first: str, last: str, by: datetime | None = None) -> Sequence[Kept]:
+        """The highest build of each partition in [first, last], in order. Raises CorruptRecord."""
+        columns = self._states.c
+        newest = self._newest(feed, by).where(columns.partition >= first, columns.partition <= last).subquery()
+        query = (
+            sa.select(self._states)
+            .join(newest, self._same(newest))
+            .where(self._states.c.feed == feed)
+            .order_by(self._states.c.partition)
         )
         with self._lock, self._engine.connect() as db:
             rows = db.execute(query).all()
             numbers = self._numbers(db, feed, first, last)
         return [_kept(row, numbers.get((row.partition, row.build), {})) for row in rows]
 
-    def history(self, feed: str, before: str, limit: int = 60) -> Mapping[str, Sequence[float]]:
+    def history(
+        self, feed: str, before: str, limit: int = 60, by: datetime | None = None
+    ) -> Mapping[str, Sequence[float]]:
         """Each metric of the last `limit` partitions before `before`, oldest first."""
-        newest = (
-            sa.select(_METRICS.c.partition, sa.func.max(_METRICS.c.build).label("build"))
-            .where(_METRICS.c.feed == feed, _METRICS.c.partition < before)
-            .group_by(_METRICS.c.partition)
-            .order_by(_METRICS.c.partition.desc())
-            .limit(limit)
-            .subquery()
-        )
+        newest = self._newest(feed, by).where(self._states.c.partition < before)
+        newest = newest.order_by(self._states.c.partition.desc()).limit(limit).subquery()
+        metrics = self._metrics.c
         query = (
-            sa.select(_METRICS.c.metric, _METRICS.c.value)
-            .join(newest, (_METRICS.c.partition == newest.c.partition) & (_METRICS.c.build == newest.c.build))
-            .where(_METRICS.c.feed == feed)
-            .order_by(_METRICS.c.partition)
+            sa.select(metrics.metric, metrics.value)
+            .join(newest, (metrics.partition == newest.c.partition) & (metrics.build == newest.c.build))
+            .where(metrics.feed == feed)
+            .order_by(metrics.partition)
         )
         found: dict[str, list[float]] = {}
         with self._lock, self._engine.connect() as db:
@@ -157,15 +201,16 @@ class MetricStore:
 
     def overall(self, feeds: Collection[str]) -> float | None:
         """Mean score of all kept partitions of these feeds, weighted by their rows; None where none was scored."""
-        builds = sa.select(_STATES.c.feed, _STATES.c.partition, sa.func.max(_STATES.c.build).label("build"))
-        newest = builds.where(_STATES.c.feed.in_(feeds)).group_by(_STATES.c.feed, _STATES.c.partition).subquery()
+        columns = self._states.c
+        builds = sa.select(columns.feed, columns.partition, sa.func.max(columns.build).label("build"))
+        newest = builds.where(columns.feed.in_(feeds)).group_by(columns.feed, columns.partition).subquery()
         key = ("feed", "partition", "build")
-        rows = _METRICS.c.value
+        rows = self._metrics.c.value
         mean = (
-            sa.select(sa.func.sum(_STATES.c.score * rows) / sa.func.nullif(sa.func.sum(rows), 0))
-            .join(newest, sa.and_(*(_STATES.c[name] == newest.c[name] for name in key)))
-            .join(_METRICS, sa.and_(*(_STATES.c[name] == _METRICS.c[name] for name in key)))
-            .where(_METRICS.c.metric == "rows", _STATES.c.score.is_not(None))
+            sa.select(sa.func.sum(self._states.c.score * rows) / sa.func.nullif(sa.func.sum(rows), 0))
+            .join(newest, sa.and_(*(self._states.c[name] == newest.c[name] for name in key)))
+            .join(self._metrics, sa.and_(*(self._states.c[name] == self._metrics.c[name] for name in key)))
+            .where(self._metrics.c.metric == "rows", self._states.c.score.is_not(None))
         )
         with self._lock, self._engine.connect() as db:
             return db.execute(mean).scalar()
@@ -173,15 +218,25 @@ class MetricStore:
     def feeds(self) -> Sequence[str]:
         """Feeds with a kept partition."""
         with self._lock, self._engine.connect() as db:
-            return list(db.execute(sa.select(_STATES.c.feed).distinct().order_by(_STATES.c.feed)).scalars())
+            return list(db.execute(sa.select(self._states.c.feed).distinct().order_by(self._states.c.feed)).scalars())
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
 
+    def _newest(self, feed: str, by: datetime | None) -> sa.Select[Any, Any]:
+        """(partition, highest build) of a feed's partitions, of those judged by a moment."""
+        query = sa.select(self._states.c.partition, sa.func.max(self._states.c.build).label("build"))
+        query = query.where(self._states.c.feed == feed).group_by(self._states.c.partition)
+        return query if by is None else query.where(self._states.c.judged_at <= _text(by))
+
+    def _same(self, newest: sa.Subquery) -> sa.ColumnElement[bool]:
+        columns = self._states.c
+        return (columns.partition == newest.c.partition) & (columns.build == newest.c.build)
+
     def _numbers(self, db: sa.Connection, feed: str, first: str, last: str) -> dict[tuple[str, int], dict[str, float]]:
-        query = sa.select(_METRICS).where(
-            _METRICS.c.feed == feed, _METRICS.c.partition >= first, _METRICS.c.partition <= last
+        query = sa.select(self._metrics).where(
+            self._metrics.c.feed == feed, self._metrics.c.partition >= first, self._metrics.c.partition <= last
         )
         found: dict[tuple[str, int], dict[str, float]] = {}
         for row in db.execute(query):
@@ -189,9 +244,9 @@ class MetricStore:
         return found
 
 
-def open_metrics(url: str) -> MetricStore:
+def open_metrics(url: str, kind: str = "quality") -> MetricStore:
     """The metric store at `url`: `sqlite:////abs/file.db`, or a Postgres URL."""
-    return MetricStore(url)
+    return MetricStore(url, kind)
 
 
 def _kept(row: Any, numbers: Mapping[str, float]) -> Kept:
@@ -204,6 +259,10 @@ def _kept(row: Any, numbers: Mapping[str, float]) -> Kept:
         row.feed, row.partition, row.build, row.source, bytes(row.state), row.score,
         datetime.fromisoformat(row.judged_at), json.loads(row.verdict), numbers,
     )  # fmt: skip
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _checksum(state: bytes) -> str:

@@ -1,7 +1,8 @@
 """The raw archive: every byte as it came, in a folder or on S3 by URL."""
 
 from .archive import RawArchive, RawRef
+from .held import Held
 from .notes import Provenance
 from .opening import open_raw
 
-__all__ = ["Provenance", "RawArchive", "RawRef", "open_raw"]
+__all__ = ["Held", "Provenance", "RawArchive", "RawRef", "open_raw"]

@@ -22,6 +22,7 @@ from typing import IO, Protocol
 
 from carbon254.faults import reach
 from carbon254.lasting import sync_folder
+from carbon254.walking import matching
 
 from .notes import Provenance, arrivals, line, whole
 from .packing import is_whole, pack, unpack
@@ -99,14 +100,14 @@ class FolderArchive:
 
     def ids(self) -> Iterator[str]:
         """Every payload's SHA-256."""
-        yield from (path.stem for path in sorted(self._root.glob("*/*.zst")))
+        yield from (path.stem for path in matching(self._root, "*/*.zst"))
 
     def __contains__(self, sha256: str) -> bool:
         return self._path(sha256).exists()
 
     def sweep(self) -> int:
         """Remove temporary files that a crash left; how many. Those that are being written stay."""
-        return sum(_remove_orphan(found) for found in self._root.glob("*/*.tmp"))
+        return sum(_remove_orphan(found) for found in matching(self._root, "*/*.tmp"))
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / f"{sha256}.zst"

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from carbon254.errors import ReferenceRefused
 
 from .rows import frame_of, insert, told
-from .tables import FACTS, INSTRUMENTS, TAXONOMY
+from .tables import INSTRUMENTS, TAXONOMY, VERSIONS
 
 TIERS = ("commodity", "region", "product")
+PRICED = ("nodes", "zones", "hubs")
 
 
 def put(connection: sa.Connection, table: sa.Table, rows: pl.DataFrame) -> int:
@@ -50,6 +51,36 @@ def below(connection: sa.Connection, path: str) -> pl.DataFrame:
     return told(frame_of(connection, query, _schema(TAXONOMY)))
 
 
+def enriching(connection: sa.Connection) -> pl.DataFrame:
+    """Instruments with their tiers as the taxonomy names them, and the region of their place where they have none."""
+    found = frame_of(connection, sa.select(INSTRUMENTS), _schema(INSTRUMENTS)).rename({"region": "_own"})
+    paths = frame_of(connection, sa.select(TAXONOMY), _schema(TAXONOMY))
+    named = paths.select("path", pl.col("name").alias("_name"))
+    where = _regions(connection, found["market"].unique().to_list())
+    rows = found.join(where, on=["market", "location_id"], how="left", maintain_order="left")
+    rows = rows.with_columns(pl.coalesce("_own", "_place").alias("region"))
+    parts = ["commodity", "region", "product_tier"]
+    for depth, part in enumerate(parts, start=1):
+        path = pl.concat_str(parts[:depth], separator="/").alias("path")
+        rows = rows.with_columns(path).join(named, on="path", how="left", maintain_order="left")
+        rows = rows.with_columns(pl.col("_name").alias(f"_{part}")).drop("path", "_name")
+    told = [pl.coalesce(f"_{part}", part).alias(part) for part in parts]
+    return rows.select("instrument", *told, "location_id", "unit")
+
+
+def _regions(connection: sa.Connection, markets: Sequence[str]) -> pl.DataFrame:
+    """The region (`_place`) of every place of these markets, the last one that each had."""
+    schema = pl.Schema({"market": pl.String, "location_id": pl.String, "_place": pl.String, "since": pl.Int64})
+    frames = []
+    for kind in PRICED:
+        table = VERSIONS[kind]
+        columns = (table.c.market, table.c.location_id, table.c.region, table.c.valid_from)
+        query = sa.select(*columns).where(table.c.market.in_(markets), table.c.region.is_not(None))
+        frames.append(frame_of(connection, query, schema))
+    last = pl.concat(frames).sort("since", maintain_order=True)
+    return last.unique(["market", "location_id"], keep="last").drop("since")
+
+
 def tiers(paths: Sequence[tuple[str, ...]]) -> pl.DataFrame:
     """Taxonomy rows (path, parent, tier, name) of (commodity, region, product tier) tuples, parents included.
 
@@ -77,6 +108,3 @@ def with_defaults(rows: pl.DataFrame, table: sa.Table, **given: Any) -> pl.DataF
     return rows.with_columns(*missing).with_columns(
         pl.lit(value, dtype=schema[name]).alias(name) for name, value in given.items()
     )
-
-
-__all__ = ["FACTS", "INSTRUMENTS", "TAXONOMY", "TIERS", "below", "look_up", "put", "tiers", "with_defaults"]

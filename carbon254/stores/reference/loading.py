@@ -159,3 +159,12 @@ def note(connection: sa.Connection, asked: Asked, content: str, changes: Changes
     counts = {"opened": changes.opened, "closed": changes.closed, "corrected": changes.corrected}
     origin = {"complete": asked.complete, "content": content, "known_from": asked.learned}
     insert(connection, LOADS, pl.DataFrame([row | counts | origin]))
+
+
+def note_change(connection: sa.Connection, kind: str, source: str, learned: int, news: int) -> None:
+    """Note that instruments, taxonomy or facts changed: whoever keeps a copy sees a new version."""
+    values = {
+        "kind": kind, "market": "", "source": source, "effective_at": learned, "complete": False, "content": "",
+        "known_from": learned, "opened": news, "closed": 0, "corrected": 0,
+    }  # fmt: skip
+    connection.execute(LOADS.insert().values(**values))

@@ -10,18 +10,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from carbon254.errors import ReferenceRefused, UnknownPlace
+from carbon254.nearest import pick
 
-from .catalogue import below, look_up, put, tiers, with_defaults
+from .catalogue import below, enriching, look_up, put, tiers, with_defaults
 from .database import Database
 from .linking import merge, rename, split
 from .listing import read_list
-from .loading import Asked, Loaded, take
+from .loading import Asked, Loaded, note_change, take
 from .naming import Link, Resolved, links_of, resolve
 from .reading import history_of, places_as_of, seeding, snapshot_of
 from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, TAXONOMY, micros
@@ -120,7 +122,7 @@ class Reference:
     def places(self, kind: str = ALL, market: str | None = None, as_of: datetime | None = None) -> pl.DataFrame:
         """Places that stand at `as_of`, or open-ended without it: kind, market, location_id, name, type, region,
         attributes (JSON), valid_from, valid_to, known_from, source."""
-        kinds = KINDS if kind == ALL else (_kind(kind),)
+        kinds = KINDS if kind.lower() == ALL else (_kind(kind),)
         with self._database.read() as connection:
             return places_as_of(
                 connection, kinds, market and market_name(market), None if as_of is None else micros(as_of)
@@ -149,6 +151,29 @@ class Reference:
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(ALIASES.c.known_from, ALIASES.c.name)).scalars())
 
+    def called(self, market: str | None, names: Sequence[str]) -> list[tuple[str, str]]:
+        """(name, location_id) of every place that has or had one of the names, in any case; of one market or of all."""
+        query = sa.select(ALIASES.c.name, ALIASES.c.location_id).where(
+            ALIASES.c.folded.in_([name.strip().lower() for name in names])
+        )
+        if market:
+            query = query.where(ALIASES.c.market == market_name(market))
+        with self._database.read() as connection:
+            return [(name, place) for name, place in connection.execute(query.order_by(ALIASES.c.name))]
+
+    def every_name(self, market: str | None = None) -> list[str]:
+        """Every name that a place of the market, or of any, has or had."""
+        query = sa.select(ALIASES.c.name).distinct()
+        if market:
+            query = query.where(ALIASES.c.market == market_name(market))
+        with self._database.read() as connection:
+            return list(connection.execute(query.order_by(ALIASES.c.name)).scalars())
+
+    def markets(self) -> list[str]:
+        """The markets that list places."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(LOADS.c.market).distinct().order_by(LOADS.c.market)).scalars())
+
     def snapshot(self, market: str) -> pl.DataFrame:
         """Every version of a market's priced places, for joins: location_id, location, location_type, region,
         valid_from, valid_to. An id that is of several kinds at once is the hub, then the zone, then the node."""
@@ -172,12 +197,27 @@ class Reference:
         return self._database.write()
 
     def put_instruments(self, frame: Any, source: str) -> int:
-        """Add or change instruments: instrument, name, commodity, market; optional location_id, product, product_tier,
-        unit, attributes (JSON). Returns how many were news."""
+        """Add or change instruments: instrument, name, commodity, market; optional region, location_id, product,
+        product_tier, unit, attributes (JSON). Returns how many were news."""
         rows = pl.DataFrame(frame)
         if "attributes" not in rows.columns:
             rows = rows.with_columns(pl.lit("{}").alias("attributes"))
         return self._put(INSTRUMENTS, rows, ("instrument", "name", "commodity", "market"), source)
+
+    def seed_instruments(self, frame: Any, source: str) -> int:
+        """Take in instruments that come with the code, as often as it starts; what another source said stays."""
+        rows = pl.DataFrame(frame)
+        with self._database.write() as connection:
+            there = look_up(connection, INSTRUMENTS, {}).filter(pl.col("source") != source)
+            return self.put_instruments(rows.join(there, on="instrument", how="anti"), source)
+
+    def instrument_facts(self) -> pl.DataFrame:
+        """What ticks are enriched with: instrument, commodity, region, product_tier, location_id, unit.
+
+        An instrument without a region has that of its place. Tiers are told as the taxonomy names them.
+        """
+        with self._database.read() as connection:
+            return enriching(connection)
 
     def instruments(self, market: str | None = None, commodity: str | None = None) -> pl.DataFrame:
         """Instruments, of one market or commodity where named."""
@@ -190,14 +230,22 @@ class Reference:
         with self._database.read() as connection:
             found = look_up(connection, INSTRUMENTS, {"instrument": instrument})
         if not found.height:
+            near = get_close_matches(instrument.upper(), self.instruments()["instrument"].to_list(), n=3)
             raise UnknownPlace(
-                f"no instrument is called {instrument!r}; see instruments(), or add it: put_instruments()"
+                f"no instrument is called {instrument!r}{', did you mean ' + ', '.join(near) + '?' if near else ''}; "
+                "see c254 instruments list, or take it in: c254 instruments import"
             )
         return found.row(0, named=True)
 
     def put_taxonomy(self, paths: Sequence[tuple[str, ...]], source: str) -> int:
         """Add (commodity, region, product tier) paths with their parents; returns how many rows were news."""
         return self._put(TAXONOMY, tiers(paths), ("path", "tier"), source)
+
+    def seed_taxonomy(self, paths: Sequence[tuple[str, ...]], source: str) -> int:
+        """Add the paths that are not there, with their parents; how those are called that are there stays."""
+        with self._database.write() as connection:
+            there = look_up(connection, TAXONOMY, {})
+            return self._put(TAXONOMY, tiers(paths).join(there, on="path", how="anti"), ("path", "tier"), source)
 
     def taxonomy(self, path: str | None = None, tier: str | None = None) -> pl.DataFrame:
         """The tree (path, parent, tier, name), below `path` or of one tier where named."""
@@ -237,7 +285,10 @@ class Reference:
                 raise ReferenceRefused(f"{table.name}: every row needs {name}; rows have: {', '.join(rows.columns)}")
         full = with_defaults(rows, table, source=source, known_from=micros(self._clock()))
         with self._database.write() as connection:
-            return put(connection, table, full)
+            news = put(connection, table, full)
+            if news:
+                note_change(connection, table.name, source, micros(self._clock()), news)
+            return news
 
     def _asked(
         self, kind: str, market: str, source: str, at: datetime | None, learned: datetime | None, complete: bool = False
@@ -264,9 +315,7 @@ def market_name(name: str) -> str:
 
 
 def _kind(name: str) -> str:
-    if name not in KINDS:
-        raise ReferenceRefused(f"{name!r} is not a kind of place; there are: {', '.join(KINDS)}")
-    return name
+    return pick("kind of place", name, KINDS)
 
 
 def _ids(given: Sequence[str]) -> list[str]:

@@ -112,6 +112,7 @@ INSTRUMENTS = sa.Table(
     sa.Column("attributes", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("known_from", sa.BigInteger, nullable=False),
+    sa.Column("region", sa.Text),
     sa.Index("instruments_market", "market", "commodity"),
 )
 TAXONOMY = sa.Table(

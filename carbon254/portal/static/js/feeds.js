@@ -33,11 +33,14 @@ export function start(changed) {
 function take(overview) {
   const more = last && last.open_letters !== overview.open_letters;
   last = overview;
+  byId("emulated").hidden = !overview.emulated;
   clock.skewMs = Date.parse(overview.now) - Date.now();
   for (const feed of overview.feeds) {
-    clock.zones.set(`${feed.market} ${feed.market_run}`, feed.clock);
     clock.zones.set(feed.market, feed.clock);
-    resolutions.set(`${feed.market} ${feed.market_run}`, feed.resolution_s);
+    for (const run of [...feed.runs, feed]) {
+      clock.zones.set(`${feed.market} ${run.market_run}`, feed.clock);
+      resolutions.set(`${feed.market} ${run.market_run}`, run.resolution_s);
+    }
   }
   draw();
   if (more) letters();
@@ -65,7 +68,7 @@ function drawState() {
   pill("state-feeds", failed ? "bad" : stale ? "warn" : fresh ? "ok" : "wait", `feeds: ${parts.join(", ")}`, "Feeds whose newest interval came in time");
   const lag = (last.lag.normalise ?? 0) + (last.lag.project ?? 0);
   const each = Object.entries(last.lag).map(([name, records]) => `${name}: ${records}`).join("\n");
-  pill("state-lag", lag > 100 ? "warn" : "ok", `lag ${lag.toLocaleString("en")}`, `Records yet to be carried\n${each}`);
+  pill("state-lag", lag > 100 ? "warn" : "ok", `lag ${plural(lag, "record")}`, `Records yet to be carried\n${each}`);
   pill("state-letters", last.open_letters ? "warn" : "ok", plural(last.open_letters, "dead letter"), "What could not be read");
   byId("letters-note").textContent = last.open_letters ? `${last.open_letters.toLocaleString("en")} open` : "none open";
 }
@@ -87,6 +90,8 @@ function line(feed) {
 
 function watermark(feed) {
   if (!feed.watermark) return element("span");
+  // A feed about dates has a date here; it is no instant of any zone.
+  if (!feed.watermark.includes("T")) return element("span", `to ${feed.watermark}`, { class: "mark", title: `Newest date: ${feed.watermark}` });
   const zone = zoneOf(feed.market, feed.market_run);
   const text = `to ${day(feed.watermark, zone)} ${hour(feed.watermark, zone)}`;
   return element("span", text, { class: "mark", title: `End of the newest interval: ${full(feed.watermark, zone)}` });
@@ -97,7 +102,7 @@ function detail(feed) {
   const parts = [feed.title];
   if (feed.state === "stale") parts.push(`due ${age(feed.stale_at)} ago`);
   if (feed.rows) parts.push(plural(feed.rows, "row"));
-  if (feed.lag) parts.push(`lag ${feed.lag}`);
+  if (feed.lag) parts.push(`lag ${plural(feed.lag, "record")}`);
   if (feed.open_letters) parts.push(plural(feed.open_letters, "dead letter"));
   if (feed.state === "none" && feed.access.kind !== "none") parts.push(`live use needs ${feed.access.env.join(", ")}`);
   return parts.join(" · ");

@@ -31,6 +31,7 @@ from .writer import NotOurs, Slot, UnknownOutcome, Writer
 
 _PAGE = 100
 _SETTLE_S = 60.0
+_LOOK_S = 0.25
 _ASK_EVERY_S, _ANSWER_S = 2.0, 3.0
 Shares = Mapping[str, Sequence[str]]
 
@@ -180,9 +181,20 @@ class KafkaLog:
                 problems.append(f"record {after}: {error}")
         return problems
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when any process has appended something, or after `timeout_s`."""
-        self._tail.wait(timeout_s)
+    def news(self) -> int:
+        """The journal tells of records, not of offsets: nothing to count, see `wait`."""
+        return 0
+
+    def wait(self, timeout_s: float, beyond: int | None = None) -> None:
+        """Return when any process has appended something, or after `timeout_s`; soon, where offsets may have moved."""
+        self._tail.wait(timeout_s if beyond is None else min(timeout_s, _LOOK_S))
+
+    def visited(self) -> bool:
+        """Others write to a cluster at any time."""
+        return True
+
+    def wake(self) -> None:
+        """Whoever waits looks again soon."""
 
     def trouble(self) -> str:
         """Why the log does not follow the cluster now; empty when it does."""

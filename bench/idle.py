@@ -1,0 +1,101 @@
+"""What an idle node costs: processor, memory, threads, files; how soon it is ready, how soon commands beside it answer.
+
+python bench/idle.py [SECONDS] [demo]
+
+A node of an empty workspace, or with `demo` the demo once its last hour has been carried, is left alone for a while
+and then watched for SECONDS. The percentages are of one core.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from carbon254.walking import files_below
+from carbon254.workspace import Workspace
+
+_SETTLE_S = 150.0
+_PATIENCE_S = 900.0
+_COMMANDS: dict[str, Sequence[str]] = {
+    "sql": ("sql", "SELECT 1"),
+    "status": ("status",),
+    "letters": ("dlq", "list"),
+    "help": ("--help",),
+}
+_C254 = [sys.executable, "-m", "carbon254.cli"]
+
+
+def processor_s(pid: int) -> float:
+    """Processor seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def standing(pid: int) -> dict[str, int]:
+    """Resident memory in MB and threads, as the system counts them."""
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    facts = dict(line.split(":", 1) for line in lines)
+    return {"memory_mb": int(facts["VmRSS"].split()[0]) // 1024, "threads": int(facts["Threads"])}
+
+
+def timed(words: Sequence[str], folder: Path) -> float:
+    """Seconds of wall that a command beside the node takes."""
+    began = time.perf_counter()
+    option = [] if words == ("--help",) else ["-w", str(folder)]
+    subprocess.run([*_C254, *words, *option], check=True, capture_output=True, timeout=_PATIENCE_S)
+    return round(time.perf_counter() - began, 2)
+
+
+def ready(child: subprocess.Popen[bytes], folder: Path) -> float:
+    """Seconds until the node says where it is."""
+    began = time.perf_counter()
+    while not (folder.exists() and Workspace(folder).running()):
+        if child.poll() is not None or time.perf_counter() - began > _PATIENCE_S:
+            raise SystemExit("the node did not start")
+        time.sleep(0.02)
+    return round(time.perf_counter() - began, 2)
+
+
+def main(seconds: float, demo: bool) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "ws"
+        words = ["demo", "--days", "1"] if demo else ["up", "--no-poll"]
+        command = [*_C254, *words, "--port", "0", "-w", str(folder)]
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            until_ready = ready(child, folder)
+            time.sleep(_SETTLE_S if demo else min(_SETTLE_S, 70.0))
+            before, began = processor_s(child.pid), time.monotonic()
+            time.sleep(seconds)
+            used = (processor_s(child.pid) - before) / (time.monotonic() - began)
+            facts = standing(child.pid)
+            files = sum(1 for _ in files_below(folder))
+            commands = {f"{name}_s": min(timed(asked, folder) for _ in range(3)) for name, asked in _COMMANDS.items()}
+        finally:
+            child.send_signal(signal.SIGTERM)
+            try:
+                child.wait(60)
+            except subprocess.TimeoutExpired:
+                child.kill()
+    return {
+        "bench": "idle demo" if demo else "idle node",
+        "processor_percent": round(100 * used, 1),
+        **facts,
+        "files": files,
+        "ready_s": until_ready,
+        **commands,
+    }
+
+
+if __name__ == "__main__":
+    # Asked to end, it tidies up as after ctrl-C: what it started must not outlive it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [float(text) for text in sys.argv[1:] if text != "demo"]
+    sys.stdout.write(json.dumps(main(numbers[0] if numbers else 60.0, "demo" in sys.argv)) + "\n")

@@ -1,0 +1,47 @@
+"""Giving memory back that nothing needs any more.
+
+A burst of work leaves an idle process with freed memory that its allocators keep, and with pages of library code that
+were used once. On Linux both can be handed back; what is needed again comes again from the page cache. Elsewhere
+nothing happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_MAPS = Path("/proc/self/smaps")
+_HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+) +(\S.*)?")
+_DONTNEED = 4
+
+
+def give_back() -> None:
+    """Hand back freed memory, and code that was loaded and is not in use. Takes some hundred milliseconds."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.malloc_trim(0)
+        libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        for begin, end in _clean_code():
+            libc.madvise(begin, end - begin, _DONTNEED)
+
+
+def _clean_code() -> Iterator[tuple[int, int]]:
+    """Mappings of library files that cannot be written and of which no page was ever changed."""
+    if not _MAPS.exists():
+        return
+    found: tuple[int, int] | None = None
+    for line in _MAPS.read_text("utf-8", "replace").splitlines():
+        if head := _HEAD.match(line):
+            begin, end, rights, inode, name = head.groups()
+            library = int(inode) > 0 and ".so" in (name or "")
+            found = (int(begin, 16), int(end, 16)) if library and rights[1] == "-" and rights[3] == "p" else None
+        elif found and line.startswith("Anonymous:"):
+            # Relocated pages are ours alone: dropped, they would come back without their relocations.
+            if int(line.split()[1]) == 0:
+                yield found
+            found = None
