@@ -3,6 +3,7 @@
 A comment before a block says what it needs, where that is more than the demo's workspace and its running node:
 
     <!-- example: stopped -->       run when the node has stopped
+    <!-- example: own -->           makes a workspace: in a folder of its own, without a node
     <!-- example: live -->          goes to providers: run on the emulator, in a folder of its own
     <!-- example: not run: why -->  shown only
 """

@@ -46,11 +46,17 @@ class Place:
             self.demo.wait(60)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("clone")
+def clone(folder: Path) -> Path:
+    """A folder that looks like a reader's clone."""
+    folder.mkdir(parents=True)
     for name in ("carbon254", ".venv"):
         (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = clone(tmp_path_factory.mktemp("demo") / "clone")
     log = (folder / "demo.log").open("wb")
     command = [sys.executable, "-m", "carbon254.cli", "demo", "--port", "0"]
     demo = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT)
@@ -101,12 +107,20 @@ def test_what_a_document_shows_runs_beside_the_demo(path: Path, place: Place) ->
     assert done.returncode == 0, f"{path.name}: {done.stderr[-2000:]}"
 
 
-def test_commands_that_go_to_providers_run_on_the_emulator(place: Place) -> None:
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_what_a_document_shows_on_data_of_ones_own_runs(path: Path, place: Place, tmp_path: Path) -> None:
+    for number, block in enumerate(block for block in shown(path) if block.needs == "own"):
+        folder = clone(tmp_path / str(number))
+        answers(Place(folder, place.demo), block)
+
+
+def test_commands_that_go_to_providers_run_on_the_emulator(place: Place, tmp_path: Path) -> None:
     with running(seed=1) as emulator:
         found = [block for path in documents() for block in shown(path) if block.needs == "live"]
         assert found
-        for block in found:
-            answers(place, block, C254_EMULATOR_URL=emulator.url)
+        for number, block in enumerate(found):
+            folder = clone(tmp_path / str(number))
+            answers(Place(folder, place.demo), block, C254_EMULATOR_URL=emulator.url)
 
 
 def test_commands_that_need_the_node_stopped_run_after_it(place: Place) -> None:
