@@ -280,7 +280,7 @@ def instant(value: Moment, zone: str = "UTC") -> datetime:
 
 def _day(value: Any) -> date:
     """A date, also by a word such as `yesterday` (of UTC). Raises BadLabel."""
-    named = isinstance(value, str) and not value[:1].isdigit() or str(value).endswith("ago")
+    named = (isinstance(value, str) and not value[:1].isdigit()) or str(value).endswith("ago")
     return instant(value).date() if named else one_day(value)
 
 
