@@ -194,6 +194,6 @@ def test_a_file_of_another_feed_is_not_understood() -> None:
 
 def test_arguments_that_cannot_be(tmp_path: Path) -> None:
     clean(typed("feeds", "parse", golden("spp"), "--feed", "iso.rt.lmp.xx"), 2, "no feed 'iso.rt.lmp.xx'", RT)
-    clean(typed("feeds", "parse", golden("spp"), "--format", "xls"), 2, "csv, json or arrow")
+    clean(typed("feeds", "parse", golden("spp"), "--format", "xls"), 2, "csv, json, arrow")
     clean(typed("feeds", "parse", tmp_path), 2, "is a directory")
     clean(typed("feeds", "parse", tmp_path / "gone.csv"), 2, "does not exist")
