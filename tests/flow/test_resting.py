@@ -101,7 +101,7 @@ def test_the_lake_rests_longer_while_little_comes_and_not_at_all_while_it_is_beh
     with open_node(Settings(workspace=tmp_path / "ws", lake_commit_seconds=7), {}, ManualClock(NOW)) as node:
         keeper: Lakekeeper = node.pipeline.lakekeeper
         for number in range(3):
-            data = spp({f"P{number}": float(number)})
+            data = spp({"P": float(number)})
             node.pipeline.inbox.accept(Arrived("iso.rt.lmp.spp", data, f"{number}.csv", datetime.now(UTC)))
         while node.pipeline.normaliser.step():
             pass
