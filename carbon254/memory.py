@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+
 _MAPS = Path("/proc/self/smaps")
 _HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+) +(\S.*)?")
 _DONTNEED = 4
@@ -22,6 +24,7 @@ _DONTNEED = 4
 def give_back() -> None:
     """Hand back freed memory, and code that was loaded and is not in use. Takes some hundred milliseconds."""
     gc.collect()
+    pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.malloc_trim(0)
