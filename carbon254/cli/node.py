@@ -51,15 +51,18 @@ def up(
     only = [pick("consumer", name, _CONSUMERS) for name in only or ()]
     if detach:
         return _background(workspace)
-    from carbon254.app import SHARES, open_node
-    from carbon254.connections import base_urls
-    from carbon254.poller import Poller, reachable
-    from carbon254.telemetry import configure_logging
+    from carbon254.memory import loading
 
-    from .console import secrets, settings_of
-    from .origin import keep_apart
-    from .ports import listener
-    from .serving import Served, carry, is_up
+    with loading():
+        from carbon254.app import SHARES, open_node
+        from carbon254.connections import base_urls
+        from carbon254.poller import Poller, reachable
+        from carbon254.telemetry import configure_logging
+
+        from .console import secrets, settings_of
+        from .origin import keep_apart
+        from .ports import listener
+        from .serving import Served, carry, is_up
 
     settings = settings_of(workspace, port=port, emulator_url=emulator_url)
     configure_logging(settings.log_level)

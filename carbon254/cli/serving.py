@@ -19,6 +19,7 @@ from carbon254.api.turns import Allowed
 from carbon254.app import Node
 from carbon254.errors import WorkspaceError
 from carbon254.feeds import feeds
+from carbon254.memory import settled
 from carbon254.settings import Settings
 
 from .console import out
@@ -112,6 +113,7 @@ def carry(node: Node, served: Served, feeding: Feeding, greet: Callable[[], None
     node.workspace.announce(served.url)
     feeding.start()
     greet()
+    settled()
     _wait_for_signal()
     served.drain()
     feeding.stop()

@@ -18,7 +18,7 @@ from .publisher import CONSUMER as PUBLISH
 
 HISTORY = timedelta(days=90)
 _EVERY_S = 60.0
-_GIVE_BACK_ROUNDS = 5
+_GIVE_BACK_ROUNDS = 2
 _CONSUMERS = ("project", "bars", "lake")
 
 
@@ -50,7 +50,7 @@ class Housekeeper:
             return 0
         self._next_s = self._clock.monotonic() + _EVERY_S
         self._rounds += 1
-        if self._rounds % _GIVE_BACK_ROUNDS == 2:
+        if self._rounds % _GIVE_BACK_ROUNDS == 0:
             self._give_back()
         now = self._clock.now()
         # Where rows were ever published, they stay until they all were.

@@ -101,7 +101,7 @@ def test_the_lake_rests_longer_while_little_comes_and_not_at_all_while_it_is_beh
     with open_node(Settings(workspace=tmp_path / "ws", lake_commit_seconds=7), {}, ManualClock(NOW)) as node:
         keeper: Lakekeeper = node.pipeline.lakekeeper
         for number in range(3):
-            data = spp({f"P{number}": float(number)})
+            data = spp({"P": float(number)})
             node.pipeline.inbox.accept(Arrived("iso.rt.lmp.spp", data, f"{number}.csv", datetime.now(UTC)))
         while node.pipeline.normaliser.step():
             pass
@@ -132,3 +132,31 @@ def test_code_that_is_handed_back_runs_again() -> None:
     import polars as pl
 
     assert pl.DataFrame({"a": [1, 2]}).sum()["a"][0] == 3
+
+
+def told_by_a_process_of_its_own(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_the_engines_pools_have_the_sizes_we_gave_and_not_those_of_a_server(tmp_path: Path) -> None:
+    code = f"""
+from carbon254.stores.hot import open_hot
+from carbon254.stores.hot.embedded import SETTINGS
+hot = open_hot("chdb://{tmp_path / "hot"}")
+found = {{row["name"]: row["value"] for row in hot.fetch("SELECT name, value FROM system.server_settings").to_pylist()}}
+print({{name: (value, found[name]) for name, value in SETTINGS.items() if found[name] != str(value)}})
+hot.close()
+"""
+    assert told_by_a_process_of_its_own(code) == "{}"
+
+
+def test_the_lake_is_loaded_without_pandas_and_its_tables_become_pandas_frames_when_asked() -> None:
+    code = """
+import sys
+import carbon254.stores.lake
+import pyarrow as pa
+before = "pandas" in sys.modules
+print(before, pa.table({"a": [1, 2]}).to_pandas()["a"].sum())
+"""
+    assert told_by_a_process_of_its_own(code) == "False 3"

@@ -26,6 +26,7 @@ from carbon254.errors import QueryRefused, SettingsError, TransientError, Worksp
 from carbon254.lasting import sync_folder
 from carbon254.walking import matching
 
+from . import embedded
 from .ddl import VIEWS
 from .literal import literal
 from .port import Limits
@@ -36,27 +37,6 @@ logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 READERS = 8
 _IDLE = 8
 _SETTING = "C254_HOT_URL"
-# The embedded engine takes a desk's share of the machine, not a server's: few threads wait for work, caches are small.
-_ENGINE = {
-    "max_thread_pool_free_size": 4,
-    "max_io_thread_pool_size": 4,
-    "prefetch_threadpool_pool_size": 2,
-    "load_marks_threadpool_pool_size": 2,
-    "threadpool_local_fs_reader_pool_size": 4,
-    "threadpool_writer_pool_size": 2,
-    "max_active_parts_loading_thread_pool_size": 2,
-    "max_outdated_parts_loading_thread_pool_size": 1,
-    "max_unexpected_parts_loading_thread_pool_size": 1,
-    "max_parts_cleaning_thread_pool_size": 1,
-    "max_prefixes_deserialization_thread_pool_size": 2,
-    "max_format_parsing_thread_pool_size": 4,
-    "async_insert_threads": 1,
-    "background_pool_size": 2,
-    "background_schedule_pool_size": 2,
-    "mark_cache_size": 64 << 20,
-    "uncompressed_cache_size": 0,
-    "mmap_cache_size": 100,
-}
 # Folders that name databases and tables; the parts inside a table are the engine's own to keep.
 _NAMING = ("metadata", "store", "store/*", "store/*/*")
 
@@ -73,6 +53,8 @@ class Handles:
         self._closed = False
         self._claim = _claim(url)
         try:
+            if url.startswith(EMBEDDED):
+                embedded.load()
             # Stays open until close(): the engine lives as long as one of its handles does.
             self._anchor = clickhouse_connect.get_client(dsn=url, **_unshared(url))
             self._anchor.command(f"CREATE DATABASE IF NOT EXISTS {VIEWS}")
@@ -216,7 +198,7 @@ def _unshared(url: str) -> dict[str, Any]:
     The client would take a port other than 8443 for one without TLS, whatever the scheme says.
     """
     if url.startswith(EMBEDDED):
-        return {"chdb_options": _ENGINE}
+        return {"chdb_options": embedded.SETTINGS}
     return {"autogenerate_session_id": False, "interface": urlsplit(url).scheme}
 
 

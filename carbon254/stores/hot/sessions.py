@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import chdb
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.binding import bind_query
@@ -22,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from carbon254.errors import QueryRefused
 
+from . import embedded
 from .answer import explain
 from .ddl import VIEWS
 from .port import Limits
@@ -84,7 +84,7 @@ class _Embedded:
 
     def __init__(self, folder: str, settings: Mapping[str, Any], mark: str) -> None:
         self.mark = mark
-        self._engine = chdb.connect(os.path.realpath(folder))
+        self._engine = embedded.load().connect(os.path.realpath(folder))
         given = ", ".join(f"{name} = '{_escaped(str(value))}'" for name, value in settings.items())
         with _told():
             self._engine.query(f"USE {VIEWS}", "TSV")

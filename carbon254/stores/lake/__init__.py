@@ -1,13 +1,17 @@
 """The lake: every row for good, in open Iceberg tables that other engines read."""
 
-from .compacting import Compacted
-from .expiring import Expired
-from .iceberg import Lake, open_lake
-from .lying import Lying, Part
-from .port import LakeStore
-from .rest import rest_properties
-from .seals import Broken
-from .sweeping import Orphan
+from .datasets import load
+
+load()
+
+from .compacting import Compacted  # noqa: E402
+from .expiring import Expired  # noqa: E402
+from .iceberg import Lake, open_lake  # noqa: E402
+from .lying import Lying, Part  # noqa: E402
+from .port import LakeStore  # noqa: E402
+from .rest import rest_properties  # noqa: E402
+from .seals import Broken  # noqa: E402
+from .sweeping import Orphan  # noqa: E402
 
 __all__ = [
     "Broken",

@@ -41,7 +41,6 @@ from .reaching import Advance
 from .rest import trouble
 from .seals import Broken, broken, digest, files_of
 from .sweeping import Orphan, orphans, remove
-from .trusting import rest_catalog
 from .trying import looking_again
 
 NAMESPACE = "commodity_data"
@@ -266,6 +265,8 @@ def open_lake(url: str | Path, properties: Mapping[str, str] | None = None) -> L
     place = str(url)
     if not place.startswith(("http://", "https://")):
         return _in_folder(Path(place).absolute(), properties or {})
+    from .trusting import rest_catalog
+
     try:
         return Lake(rest_catalog(place, properties or {}))
     except Exception as error:

@@ -15,7 +15,8 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
-CATALOG_CA, STORE_CA = "c254.catalog.ca", "c254.s3.ca"
+from .rest import CATALOG_CA, STORE_CA
+
 _GIVEN = {
     "endpoint_override": "s3.endpoint",
     "access_key": "s3.access-key-id",

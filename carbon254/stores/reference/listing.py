@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -36,10 +37,18 @@ class Listing:
     @property
     def content(self) -> str:
         """SHA-256 of what the list says, whatever the order of its rows."""
+        if self.rows.is_empty():
+            return hashlib.sha256(b"").hexdigest()
         told = self.rows.select(pl.concat_str("location_id", "hash", "at", "until", separator="|", ignore_nulls=False))
         undated = self.rows.select(pl.concat_str("location_id", "hash", separator="|"))
         both = pl.concat([told, undated]).to_series().drop_nulls().sort().to_list()
         return hashlib.sha256("\n".join(both).encode()).hexdigest()
+
+
+@cache
+def no_places() -> Listing:
+    """What is read from a list without rows; most feeds have one of some kind, and a node starts with all of them."""
+    return read_list(pl.DataFrame(schema={"location_id": pl.String}), "")
 
 
 def read_list(frame: Any, kind: str) -> Listing:

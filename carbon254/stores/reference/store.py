@@ -22,7 +22,7 @@ from carbon254.nearest import pick
 from .catalogue import below, enriching, look_up, put, tiers, with_defaults
 from .database import Database
 from .linking import merge, rename, split
-from .listing import read_list
+from .listing import no_places, read_list
 from .loading import Asked, Loaded, note_change, take
 from .naming import Link, Resolved, links_of, resolve
 from .reading import history_of, places_as_of, seeding, snapshot_of
@@ -67,7 +67,8 @@ class Reference:
         So it never takes back what another source said since. Places it has no more end, if it listed them last.
         """
         asked = self._asked(_kind(kind), market, source, None, learned_at)
-        listing = read_list(frame, asked.kind)
+        nothing = isinstance(frame, pl.DataFrame) and frame.is_empty() and "location_id" in frame.columns
+        listing = no_places() if nothing else read_list(frame, asked.kind)
         with self._database.write() as connection:
             return seeding(connection, asked, listing)
 
