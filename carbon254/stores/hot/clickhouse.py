@@ -165,7 +165,10 @@ class HotStore:
                 return table
             kinds = _arrow(client.raw_query(f"DESCRIBE TABLE (\n{sql}\n)", fmt="ArrowStream"))["type"].to_pylist()
         for at, told in typed(table.schema, kinds).items():
-            table = table.set_column(at, table.column_names[at], pa.chunked_array(map(told, table.column(at).chunks)))
+            column = table.column(at)
+            # An answer without rows has no chunk that would say the type.
+            chunks = [told(chunk) for chunk in column.chunks or [pa.array([], column.type)]]
+            table = table.set_column(at, table.column_names[at], pa.chunked_array(chunks))
         return table
 
     def command(self, sql: str) -> Any:
