@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.connections import base_urls, cluster_of, lake_of, limits_of, open_named_log
 from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
-from carbon254.engine.carrying import Source
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
@@ -28,9 +27,9 @@ from carbon254.engine.releasing import Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.seeding import seed_reference
+from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
-from carbon254.errors import SettingsError
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
@@ -43,19 +42,16 @@ from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import Cache, open_cache
-from carbon254.stores.hot import HotStore, Limits, open_hot
-from carbon254.stores.lake import Lake, open_lake, rest_properties
+from carbon254.stores.hot import HotStore, open_hot
+from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Ledger, open_history, open_ledger
-from carbon254.stores.log import Log, open_log
+from carbon254.stores.log import Log
 from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
 from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
-
-if TYPE_CHECKING:
-    from carbon254.stores.log.kafka import Cluster
 
 # How long bars rest after they were made: a window that stays open is made again once for all that came meanwhile.
 _BARS_REST_S = 2.0
@@ -158,50 +154,9 @@ class Node:
         self.close()
 
 
-def base_urls(settings: Settings) -> Mapping[str, str]:
-    """Base URLs that stand in for the providers' own."""
-    if not settings.emulator_url:
-        return settings.base_urls
-    providers = {found.stream.provider.id for found in feeds().values()}
-    root = settings.emulator_url.rstrip("/")
-    return {provider: f"{root}/{provider}" for provider in providers} | settings.base_urls
-
-
 def streams() -> Mapping[str, Stream]:
     """Every feed's card, by topic."""
     return {topic: found.stream for topic, found in feeds().items()}
-
-
-def cluster_of(settings: Settings) -> Cluster:
-    """The Kafka cluster that the settings name."""
-    from carbon254.stores.log.kafka import Cluster
-
-    return Cluster(
-        bootstrap=settings.kafka_bootstrap,
-        prefix=settings.kafka_prefix,
-        group=settings.consumer_group,
-        tls=settings.kafka_tls,
-        ca=settings.kafka_ca,
-        certificate=settings.kafka_certificate,
-        key=settings.kafka_key,
-        sasl=settings.kafka_sasl,
-        user=settings.kafka_user,
-        password=settings.kafka_password.get_secret_value(),
-    )
-
-
-def open_named_log(settings: Settings, workspace: Workspace, shares: Mapping[str, Sequence[str]] | None = None) -> Log:
-    """The log that the settings name; `shares` are consumers that share their topics with other processes.
-
-    Raises SettingsError where Kafka is named and cannot be used.
-    """
-    if not settings.kafka_bootstrap:
-        return open_log(workspace.path("log.db"))
-    try:
-        from carbon254.stores.log.kafka import KafkaLog
-    except ImportError as error:
-        raise SettingsError("C254_KAFKA_BOOTSTRAP is set and the client is absent; install carbon254[kafka]") from error
-    return KafkaLog(cluster_of(settings), workspace.path("log.kafka"), shares)
 
 
 def _publisher(settings: Settings, log: Log, known: Mapping[str, Source]) -> Publisher | None:
@@ -227,21 +182,19 @@ def _hand_back(hot: HotStore) -> None:
     give_back()
 
 
-def lake_of(settings: Settings, workspace: Workspace) -> Lake:
-    """The lake that the settings name: a folder of the workspace, or a REST catalog."""
-    if not settings.lake_url:
-        return open_lake(workspace.path("lake"))
-    secrets = settings.lake_credential.get_secret_value(), settings.lake_token.get_secret_value()
-    properties = rest_properties(settings.lake_warehouse, settings.s3_endpoint, *secrets, settings.lake_ca)
-    return open_lake(settings.lake_url, properties)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """What one statement of a reader may use."""
-    return Limits(
-        seconds=settings.query_seconds,
-        memory_bytes=(settings.query_memory_mb << 20) // settings.query_slots,
-        answer_bytes=settings.answer_mb << 20,
+def _housekeeper(
+    settings: Settings, workspace: Workspace, log: Log, ledger: Ledger, inbox: Inbox, hot: HotStore, clock: Clock
+) -> Housekeeper:
+    return Housekeeper(
+        log,
+        ledger,
+        inbox,
+        clock,
+        workspace.size,
+        timedelta(days=settings.log_retention_days),
+        int(settings.disk_budget_gb * 1e9),
+        open_history(hot) if settings.ledger_history else None,
+        lambda: _hand_back(hot),
     )
 
 
@@ -314,17 +267,7 @@ def _rooms(
         rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
-        housekeeper=Housekeeper(
-            log,
-            ledger,
-            inbox,
-            clock,
-            workspace.size,
-            timedelta(days=settings.log_retention_days),
-            int(settings.disk_budget_gb * 1e9),
-            open_history(hot) if settings.ledger_history else None,
-            lambda: _hand_back(hot),
-        ),
+        housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
         days=days,
         releaser=Releaser(log, hot, ledger, normaliser, days),
         reasker=Reasker(ledger, hot),

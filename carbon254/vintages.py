@@ -183,7 +183,7 @@ class Vintages(ABC):
         basis: str = "",
     ) -> Result:
         """`energy_prices`: one benchmark a commodity and date of [start, end), current or as known at `as_of`."""
-        first, last = in_order(one_day(start), one_day(end))
+        first, last = in_order(_day(start), _day(end))
         named = self.settle(Asked(commodity=commodity)).commodity
         return self._answer(ask.of_benchmarks(first, last, named, _known(as_of, strict, basis)))
 
@@ -276,6 +276,12 @@ def instant(value: Moment, zone: str = "UTC") -> datetime:
     Raises BadLabel for what names no instant, also for a time that the zone's clock skips or shows twice.
     """
     return moment_of(value, zone_name(zone), _now())
+
+
+def _day(value: Any) -> date:
+    """A date, also by a word such as `yesterday` (of UTC). Raises BadLabel."""
+    named = (isinstance(value, str) and not value[:1].isdigit()) or str(value).endswith("ago")
+    return instant(value).date() if named else one_day(value)
 
 
 def _between(start: Moment, end: Moment, tz: str | None) -> tuple[datetime, datetime]:

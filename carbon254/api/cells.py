@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,13 +13,12 @@ import polars as pl
 import pyarrow as pa
 
 from carbon254.model.plain import readable
+from carbon254.wire.formulas import BEGINNINGS, defused
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
-# A spreadsheet would run a cell that begins like this as a formula; the wide forms are read as the narrow ones.
-_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
-_RISKY = tuple("=+-@\t\r\n＝＋－＠")
+_FORMULA = f"^[{re.escape(''.join(BEGINNINGS))}]"
 
 
 def told_text(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
@@ -83,7 +83,7 @@ def csv_text(frame: pl.DataFrame, header: bool = True) -> str:
 def csv_line(names: Sequence[str]) -> str:
     """The line of columns' names; whoever asks may choose them, so they are as risky as any text."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(f"'{name}" if name.startswith(_RISKY) else name for name in names)
+    csv.writer(line, lineterminator="\n").writerow(map(defused, names))
     return line.getvalue()
 
 

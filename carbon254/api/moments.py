@@ -51,7 +51,7 @@ def instant(text: str, zone: str, now: datetime) -> datetime:
     """An instant in UTC from ISO 8601 text; a date is the start of that day and naive times are told in `zone`; `now`
     is now. Answers 400 for what is none, also for a time that the zone's clock skips or shows twice."""
     try:
-        return moment_of(_LOST_PLUS.sub(r"\1+\2", text), zone, now, "2025-11-02T06:00:00Z or 2025-11-02")
+        return moment_of(_LOST_PLUS.sub(r"\1+\2", text), zone, now, "2025-11-02T06:00:00Z, 2025-11-02 or yesterday")
     except BadLabel as error:
         raise HTTPException(400, str(error)) from None
 

@@ -1,11 +1,13 @@
 """A moment as a person writes it → an instant: with an offset, or in the time of a zone, where it must name one.
 
 A clock that goes forward skips times, and one that goes back shows times twice. Neither names an instant, so both are
-refused, with what to write instead. A date alone is the start of that day, which every day has once.
+refused, with what to write instead. A date alone is the start of that day, which every day has once; so are `today`,
+`yesterday`, `tomorrow` and `3 days ago`, in the zone that is asked for.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 from carbon254.errors import BadLabel
@@ -14,6 +16,8 @@ from .days import market_day_span
 from .zones import Transition, transitions, zone
 
 NOW = "now"
+_FROM_TODAY = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_AGO = re.compile(r"(\d{1,6}) days? ago")
 _LONGEST = 60
 _LIKE = "YYYY-MM-DDTHH:MMZ or YYYY-MM-DD"
 
@@ -23,14 +27,14 @@ def moment_of(
 ) -> datetime:
     """The instant (UTC) of ISO 8601 text, a datetime or a date; without an offset it is told in `zone_name`.
 
-    A naive datetime with `fold=1` is the second pass of a repeated time. `now` is given where the word may be used,
-    `like` are examples for the message.
+    A naive datetime with `fold=1` is the second pass of a repeated time. `now` is given where the word, and those
+    for days near it, may be used, `like` are examples for the message.
     Raises BadLabel for what is no moment, for one that the zone's clock skips, shows twice or never had, and for one
     out of range.
     """
     if written == NOW and now is not None:
         return now
-    found = _read(written, like) if isinstance(written, str) else written
+    found = (_named(written, zone_name, now) or _read(written, like)) if isinstance(written, str) else written
     if not isinstance(found, date) or found != found:  # pandas' NaT is a datetime that equals nothing
         raise BadLabel(f"{written!r} is no moment; write a date, a datetime, or ISO text")
     shown = written.strip() if isinstance(written, str) else found.isoformat()
@@ -41,6 +45,19 @@ def moment_of(
         return _in_zone(plain, zone_name, shown) if plain.tzinfo is None else _of_clock(plain, shown)
     except OverflowError:
         raise BadLabel(f"{shown[:_LONGEST]!r} is out of range: the years 1 to 9999 can be told") from None
+
+
+def _named(text: str, zone_name: str, now: datetime | None) -> date | None:
+    """The day that a word names in the zone at this moment; None for another text."""
+    word = text.strip().lower()
+    ago = _AGO.fullmatch(word)
+    days = -int(ago[1]) if ago else _FROM_TODAY.get(word)
+    if now is None or days is None:
+        return None
+    try:
+        return now.astimezone(zone(zone_name)).date() + timedelta(days=days)
+    except OverflowError:
+        raise BadLabel(f"{word!r} is out of range: the years 1 to 9999 can be told") from None
 
 
 def _read(text: str, like: str) -> date | datetime:

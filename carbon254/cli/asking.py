@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from carbon254.errors import QueryRefused, TransientError
+from carbon254.wire.formulas import defused
 from carbon254.workspace import Workspace
 
 _PATIENCE_S = 120.0
@@ -131,6 +132,7 @@ def _text(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
+    timed = isinstance(value, date)
     value = _text(value)
     if value is None:
         return ""
@@ -138,9 +140,8 @@ def _cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return _number(value)
-    if isinstance(value, str) and (not value or _QUOTED.search(value)):
-        return '"' + value.replace('"', '""') + '"'
-    return str(value)
+    text = defused(value) if isinstance(value, str) and not timed else str(value)
+    return '"' + text.replace('"', '""') + '"' if not text or _QUOTED.search(text) else text
 
 
 def _object(names: Sequence[str], row: Sequence[Any]) -> str:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from carbon254.app import open_named_log
 from carbon254.calendars import market_day_of
+from carbon254.connections import open_named_log
 from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.feeds import feeds
 from carbon254.model import dataset

@@ -32,7 +32,7 @@ def bootstrap(workspace: NewWorkspace = DEFAULT_WORKSPACE, as_json: AsJson = Fal
 def _topics(settings: Settings) -> Iterator[Made]:
     if not settings.kafka_bootstrap:
         return
-    from carbon254.app import cluster_of
+    from carbon254.connections import cluster_of
     from carbon254.stores.log.kafka import ensure
 
     cluster = cluster_of(settings)
@@ -95,7 +95,7 @@ def _stores(settings: Settings) -> Iterator[Made]:
     """Stores make their own tables and migrations when they are opened; opening each of them is enough."""
     from datetime import UTC, datetime
 
-    from carbon254.app import lake_of
+    from carbon254.connections import lake_of
     from carbon254.stores.hot import open_hot
     from carbon254.stores.ledger import open_ledger
     from carbon254.stores.metrics import open_metrics

@@ -251,13 +251,15 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str, zone: str) -> datetime:
-    """An instant from ISO 8601, a date (its start in `zone`), or `now`. Raises BadParameter for what is none, and for a
-    time that the zone's clock skips or shows twice."""
+    """An instant from ISO 8601, a date (its start in `zone`), a word such as `yesterday`, or `now`.
+
+    Raises BadParameter for what is none, and for a time that the zone's clock skips or shows twice.
+    """
     from carbon254.calendars import moment_of
 
     zone_of(zone)
     try:
-        return moment_of(text, zone, datetime.now(UTC), "2025-07-01, 2025-07-01T14:00Z or now")
+        return moment_of(text, zone, datetime.now(UTC), "2025-07-01, 2025-07-01T14:00Z, yesterday or now")
     except BadLabel as error:
         raise typer.BadParameter(str(error)) from None
 

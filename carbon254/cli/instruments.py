@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carbon254.nearest import pick
+
 from .console import DEFAULT_WORKSPACE, AsJson, Workspace, cell, complain, existing, group, out, plain, say, tell
 from .places import reference_of
 
@@ -44,13 +46,22 @@ def list_instruments(
         _unknown(workspace, limit, as_json)
         return
     with reference_of(workspace) as reference:
-        found = reference.instruments(market or None, commodity or None)
+        everything = reference.instruments()
+        found = reference.instruments(
+            _among(everything, "market", market) if market else None,
+            _among(everything, "commodity", commodity) if commodity else None,
+        )
         facts = reference.instrument_facts().select("instrument", "commodity", "region", "product_tier")
     shown = found.drop("commodity", "region", "product_tier").join(facts, on="instrument", maintain_order="left")
     cut = shown.head(limit) if limit > 0 else shown
     tell(_LISTED, cut.select(_LISTED).iter_rows(), as_json)
     if not as_json:
         say(f"{cut.height:,} of {shown.height:,} instruments")
+
+
+def _among(listed: pl.DataFrame, column: str, name: str) -> str:
+    """The name as it is kept. Raises UnknownName with the nearest ones."""
+    return pick(f"{column} of an instrument", name, listed[column].drop_nulls().unique().sort().to_list())
 
 
 @app.command()

@@ -197,7 +197,7 @@ def views(
 @contextmanager
 def _lake(workspace: Path, writing: bool = False) -> Iterator[Lake]:
     """The lake of a workspace, which a node may have open as well; without `writing` it may be one to read only."""
-    from carbon254.app import lake_of
+    from carbon254.connections import lake_of
     from carbon254.workspace import Workspace as Folder
 
     workspace = to_write(workspace) if writing else to_read(workspace)
@@ -211,7 +211,7 @@ def _lake(workspace: Path, writing: bool = False) -> Iterator[Lake]:
 @contextmanager
 def _lake_and_log(workspace: Path) -> Iterator[tuple[Lake, Log]]:
     """And the log, which keeps the digests of its files."""
-    from carbon254.app import open_named_log
+    from carbon254.connections import open_named_log
     from carbon254.workspace import Workspace as Folder
 
     with _lake(workspace, writing=True) as lake:

@@ -54,7 +54,8 @@ def up(
     from carbon254.memory import loading
 
     with loading():
-        from carbon254.app import SHARES, base_urls, open_node
+        from carbon254.app import SHARES, open_node
+        from carbon254.connections import base_urls
         from carbon254.poller import Poller, reachable
         from carbon254.telemetry import configure_logging
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import carbon254
-from carbon254.app import open_named_log
+from carbon254.connections import open_named_log
 from carbon254.engine.placing import keep_rejects
 from carbon254.errors import ReferenceRefused
 from carbon254.wire import csv

@@ -12,7 +12,7 @@ import typer
 
 from carbon254.names import in_order
 
-from .console import existing, fail, market_day, moment, progress, say, secrets, settings_of
+from .console import existing, fail, market_day, moment, progress, say, secrets, settings_of, to_write
 from .proving import compared, show_proof
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def unlocked(workspace: Path, feed: str, why: str) -> None:
     from carbon254.stores.ledger import Act, open_ledger
     from carbon254.workspace import Workspace
 
-    folder, now = Workspace(existing(workspace)), datetime.now(UTC)
+    folder, now = Workspace(to_write(workspace)), datetime.now(UTC)
     ledger = open_ledger(settings_of(folder.root).ledger_at(folder.path("ledger.db")))
     try:
         names = lease_of(feed), table_lease_of(sources()[feed].dataset.name)

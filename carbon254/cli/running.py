@@ -14,8 +14,9 @@ from pathlib import Path
 
 import typer
 
-from carbon254.app import Node, base_urls, open_named_log, open_node
+from carbon254.app import Node, open_node
 from carbon254.clock import Clock, ServerClock, SystemClock
+from carbon254.connections import base_urls, open_named_log
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.feeds import feed as find
 from carbon254.feeds.budget import open_budget

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 
-from carbon254.calendars import day_of, market_day_of, market_day_span
-from carbon254.calendars.skew import OUT_OF_ORDER, ahead
+from carbon254.calendars import day_of, market_day_of
 from carbon254.model import Flag, Stream
 from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
 from carbon254.stages.enrich import Directory, enrich_ticks, name_places
+from carbon254.stages.received import by_arrival, known_when_received
 from carbon254.stores.log import Letter, NewRecord, Record
 
 from .codec import encode
 from .gate import Gate, Split, forgiven
+from .market_run import MarketRun
 from .outcome import Outcome
 from .quarantine import Release, held_record, held_rows
 from .seen import SeenStore
@@ -39,19 +39,6 @@ _RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
-
-
-@dataclass
-class _Run:
-    """What one market run of the payload has come to: rows to be judged, how many went out, whether some were held."""
-
-    stream: Stream
-    seen: SeenStore | None
-    frames: list[pl.DataFrame] = field(default_factory=list)
-    rows: int = 0
-    parted: bool = False
-    # Whether an earlier payload brought an interval of this one; always possible where that is not remembered.
-    repeated: bool = False
 
 
 class Work:
@@ -72,7 +59,7 @@ class Work:
         self._source, self._record, self._outcome, self._seen_of = source, record, outcome, seen_of
         self._places, self._releases, self._instruments = places, releases, instruments
         self._batches, self._taken = 0, 0
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, MarketRun] = {}
         self._tally = outcome.tally = Tally(source.dataset)
         self._pages = Pages()
         self._arrival = Arrival(
@@ -133,7 +120,8 @@ class Work:
     def _emit(self, frame: pl.DataFrame) -> None:
         if self._seen_of is None:
             run = self._run(self._source.stream.market_run)
-            frame = self._plain_arrival(frame)
+            first, self._taken = self._taken, self._taken + frame.height
+            frame = known_when_received(frame, self._source.dataset, self._source.stream, self._arrival, first)
             frame = by_arrival(frame) if "event_time" in frame.columns else enrich(frame, run.stream, self._places)
             run.frames.append(frame if self._instruments is None else enrich_ticks(frame, self._instruments))
             return
@@ -155,7 +143,7 @@ class Work:
                 self._part(run)
         self._tally.close()
 
-    def _part(self, run: _Run) -> None:
+    def _part(self, run: MarketRun) -> None:
         frame = run.frames[0] if len(run.frames) == 1 else pl.concat(run.frames, how="diagonal_relaxed")
         run.frames = []
         gate = self._source.gate_of(run.stream)
@@ -167,15 +155,15 @@ class Work:
         if split.held is not None:
             self._hold(split.held, run)
 
-    def _run(self, name: str) -> _Run:
+    def _run(self, name: str) -> MarketRun:
         if name not in self._runs:
             stream = self._source.stream.of_run(name)
-            self._runs[name] = _Run(
+            self._runs[name] = MarketRun(
                 stream, self._seen_of(stream) if self._seen_of else None, repeated=self._seen_of is None
             )
         return self._runs[name]
 
-    def _judged(self, frame: pl.DataFrame, gate: Gate, run: _Run) -> Split:
+    def _judged(self, frame: pl.DataFrame, gate: Gate, run: MarketRun) -> Split:
         """What the gate lets through; fingerprints of long batches are compared with other days' and remembered."""
         if run.seen is None or not gate.spans_blocks(frame):
             return gate.split(frame, self._arrival.received_at)
@@ -189,7 +177,7 @@ class Work:
             run.seen.remember_prints(day, self._record.offset, some)
         return split
 
-    def _publish(self, frame: pl.DataFrame, run: _Run, released: str = "") -> None:
+    def _publish(self, frame: pl.DataFrame, run: MarketRun, released: str = "") -> None:
         """Rows go out, as a record of `rows.<topic>`; `released` says when a person let them."""
         batch = f"{self._record.offset}-{'r' if released else ''}{self._batches}"
         frame = frame.with_columns(
@@ -205,7 +193,7 @@ class Work:
             "rows": table.num_rows,
             "received_at": self._arrival.received_at.isoformat(),
             "arrived_s": self._record.appended_s,
-            "days": self._days(frame, run),
+            "days": run.days(frame, self._source, self._record, self._outcome),
         } | ({"released": released} if released else {})
         if not released and AGAIN in frame.columns:
             headers["again"] = run.repeated
@@ -216,7 +204,7 @@ class Work:
         run.rows += table.num_rows
         self._batches += 1
 
-    def _hold(self, held: pl.DataFrame, run: _Run) -> None:
+    def _hold(self, held: pl.DataFrame, run: MarketRun) -> None:
         """Rows stay, as a record of `held.<topic>`; those that a person released go out after all."""
         if AGAIN in held.columns:
             self._tally.stays(held)
@@ -233,83 +221,7 @@ class Work:
             mine = held.filter(rows["row_id"].is_in(ids))
             self._publish(_as_released(mine, decision), run, decision.at.isoformat())
 
-    def _days(self, frame: pl.DataFrame, run: _Run) -> list[dict[str, object]]:
-        """Rows and watermark of each market day in the batch, for the ledger; widens the payload's span.
-
-        How far a feed is, and what is there of what is due, is told by its own run: an hourly average or a look ahead
-        beside it says nothing of that.
-        """
-        own = run.stream.market_run == self._source.stream.market_run
-        time = self._source.dataset.partition
-        end = "interval_end" if "interval_end" in frame.columns else time
-        instant = frame[time].dtype != pl.Date
-        day = day_of(frame[time], self._source.stream.clock) if instant else frame[time]
-        days = frame.group_by(day.alias("day"), maintain_order=True).agg(
-            pl.len().alias("rows"), pl.col(end).cast(pl.Datetime("us", "UTC")).max().alias("watermark")
-        )
-        cells = self._cells(frame.with_columns(day.alias("day")), run) if run.seen is not None and own else {}
-        self._outcome.widen(frame[time].min(), frame[time].max())
-        return [
-            {
-                "partition": str(day),
-                "rows": rows,
-                "watermark": watermark.isoformat() if own else "",
-                "cells": cells.get(day, []),
-            }
-            for day, rows, watermark in days.iter_rows()
-        ]
-
-    def _cells(self, frame: pl.DataFrame, run: _Run) -> dict[date, list[tuple[str, str]]]:
-        """Of each market day: the sets of places this payload listed, with their periods as a bit mask (hexadecimal).
-
-        `frame` has `day` and the columns of an interval.
-        """
-        stream, masks = run.stream, {}
-        listed = self._listed(frame, run)
-        for day, start in frame.select("day", "interval_start").unique().iter_rows():
-            first = masks.setdefault(day, ({}, market_day_span(day, stream.clock)[0]))
-            for name in listed.get(start, ()):
-                first[0][name] = first[0].get(name, 0) | 1 << (start - first[1]) // stream.resolution
-        return {day: [(name, f"{bits:x}") for name, bits in sorted(found.items())] for day, (found, _) in masks.items()}
-
-    def _listed(self, frame: pl.DataFrame, run: _Run) -> dict[datetime, set[str]]:
-        """Sets of places of the payload by the start of their interval: what it listed, or what went out of it."""
-        if not run.parted:
-            return run.seen.listed(self._record.offset) if run.seen is not None else {}
-        names, sets = arrivals.location_sets(frame)
-        for name, places in sets.items():
-            self._outcome.states["places", name] = json.dumps(sorted(places)).encode()
-        found: dict[datetime, set[str]] = {}
-        for (start, _), name in names.items():
-            found.setdefault(start, set()).add(name)
-        return found
-
-    def _plain_arrival(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Arrival columns of datasets that are not interval prices: known when received."""
-        names = self._source.dataset.names
-        fixed = {
-            "known_at": self._arrival.received_at,
-            "known_basis": "received",
-            "received_at": self._arrival.received_at,
-            "published_at": self._arrival.published_at,
-            "market": self._source.stream.market,
-            "commodity": self._source.stream.commodity,
-            "region": self._source.stream.market,
-            "product_tier": self._source.stream.product_tier,
-        }
-        instant, first = pl.Datetime("us", "UTC"), self._taken
-        self._taken += frame.height
-        place = [pl.int_range(first, self._taken, dtype=pl.UInt32).alias("position")] if "position" in names else []
-        return frame.with_columns(
-            *place,
-            *(
-                pl.lit(value, dtype=instant if name.endswith("_at") else pl.String).alias(name)
-                for name, value in fixed.items()
-                if name in names and name not in frame.columns
-            ),
-        )
-
-    def _withdraw(self, run: _Run, seen: Seen) -> None:
+    def _withdraw(self, run: MarketRun, seen: Seen) -> None:
         gone = arrivals.retractions(self._arrival, seen)
         # A payload that lacks most places is a part of the day's file, not a correction of it.
         if not gone.height or gone.height > _PARTIAL * (run.rows + gone.height):
@@ -330,14 +242,6 @@ class Work:
             return
         told = f"the payload lacks {frame['location_id'].n_unique():,} of {places:,} places of earlier ones: a cut file"
         self._hold(frame.with_columns(pl.lit("withdrawn").alias("_check"), pl.lit(told).alias("_reason")), run)
-
-
-def by_arrival(ticks: pl.DataFrame) -> pl.DataFrame:
-    """Ticks flagged where their event time does not agree with their arrival. The time itself stays the source's own:
-    it is part of the tick's key, and no tick may become another one by the company it is sent in."""
-    late = pl.col("received_at") - pl.col("event_time") > OUT_OF_ORDER
-    flags = pl.when(ahead("event_time", "received_at")).then(Flag.CLOCK_AHEAD.value).when(late).then(Flag.LATE.value)
-    return ticks.with_columns((pl.col("flags").cast(pl.UInt32) | flags.otherwise(0).cast(pl.UInt32)).alias("flags"))
 
 
 def _as_released(frame: pl.DataFrame, decision: Release) -> pl.DataFrame:

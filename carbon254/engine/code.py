@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 ROOMS = ("model", "calendars", "units", "wire", "stages", "quality")
 MODULES = (
     "engine/carrying.py",
+    "engine/market_run.py",
     "engine/seen.py",
     "engine/normaliser.py",
     "engine/codec.py",

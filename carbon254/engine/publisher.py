@@ -16,9 +16,9 @@ from carbon254.stores.log import Log, Published, Record
 from carbon254.wire.avro import Encoder
 from carbon254.wire.registry import SchemaRegistry, frame
 
-from .carrying import Source
 from .codec import decode
 from .projector import within
+from .source import Source
 
 CONSUMER = "publish"
 MAX_ROWS = 50_000

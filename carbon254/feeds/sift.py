@@ -14,6 +14,7 @@ import polars as pl
 
 from carbon254.errors import PayloadRefused
 from carbon254.wire import csv
+from carbon254.wire.blocks import MOST_REJECTS
 
 from .contract import REJECTS, Rows, rejects
 
@@ -28,7 +29,7 @@ def sift(frame: pl.DataFrame, reason: pl.Expr, texts: Texts, block: csv.Block | 
     if reasons.null_count() == frame.height:
         return Rows(frame, already)
     bad = frame.select("line").with_columns(reasons).filter(reasons.is_not_null())
-    if bad.height > csv.MOST_REJECTS and bad.height > frame.height // 2:
+    if bad.height > MOST_REJECTS and bad.height > frame.height // 2:
         line, why = bad.row(0)
         raise PayloadRefused(f"most of its rows cannot be read; line {line}: {why}")
     numbers = bad["line"].to_list()

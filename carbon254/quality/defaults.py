@@ -6,7 +6,8 @@ from carbon254.model import Stream, dataset
 
 from .behaviour import Frozen, Spikes, Stale, Stuck
 from .check import Check
-from .laws import Identity, OneEnergy, Share
+from .identity import Identity
+from .laws import OneEnergy, Share
 from .row_checks import Inside, Late, Nulls, Range, Unique
 from .rules import Rules
 from .whole import Anomaly, Complete, Fresh, Intervals, Places

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from .behaviour import Frozen, Spikes, Stale, Stuck
 from .check import Check
-from .laws import Balance, HourlyMean, Hub, Identity, OneEnergy, Share
+from .identity import Balance, Identity
+from .laws import HourlyMean, Hub, OneEnergy, Share
 from .row_checks import Inside, Late, Matches, Nulls, Range, Unique
 from .whole import Anomaly, Complete, Fresh, Intervals, Places
 

@@ -17,6 +17,8 @@ from operator import add
 import polars as pl
 
 ENOUGH = 100
+# Sums of a few doubles of market size differ from the printed decimals by less.
+FLOAT_ERROR = 1e-9
 _FINEST = 1e-8
 # A double of market size, divided by its unit, is farther from a whole number only where it has more digits.
 _WHOLE = 1e-3

@@ -54,7 +54,7 @@ TYPOS = {
     "area": ("Chicgo", "Chicago"),
 }
 # Numbers, moments and switches have no names; moments are tested where they are read.
-FREE = {"limit", "strict", "every", "receipt", "start", "end", "as_of", "day"}
+FREE = {"last-event-id", "limit", "strict", "every", "receipt", "start", "end", "as_of", "day"}
 # Bodies and pushes have tests of their own.
 WITHOUT_NAMES = {"/v1/sql", "/v1/receipts/verify", "/health", "/ready", "/metrics", "/v1/feeds", "/v1/datasets"}
 

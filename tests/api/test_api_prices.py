@@ -172,7 +172,7 @@ def test_bars_and_ticks(client: TestClient, rooms: Rooms) -> None:
 
 
 BAD = [
-    ("/v1/prices", {"market": "SPP", "start": "yesterday"}, "2025-07-01T14:00Z"),
+    ("/v1/prices", {"market": "SPP", "start": "someday"}, "2025-11-02T06:00:00Z"),
     ("/v1/ticks", {"tz": "market"}, "/v1/feeds"),
     ("/v1/prices", {"market": "SPP", "limit": "100001"}, "arrow"),
 ]

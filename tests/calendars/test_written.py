@@ -109,3 +109,19 @@ def test_the_edges_of_time_are_told_or_refused_and_never_a_traceback() -> None:
 def test_now_is_what_the_caller_says() -> None:
     now = datetime(2025, 7, 1, tzinfo=timezone(timedelta(hours=2)))
     assert moment_of("now", EASTERN, now) is now
+
+
+@pytest.mark.parametrize(("word", "day"), [
+    ("today", "2025-11-02"), (" Yesterday", "2025-11-01"), ("tomorrow", "2025-11-03"), ("3 days ago", "2025-10-30"),
+    ("1 day ago", "2025-11-01"),
+])  # fmt: skip
+def test_words_for_days_are_starts_of_days_of_the_zone(word: str, day: str) -> None:
+    night = datetime(2025, 11, 3, 3, tzinfo=UTC)  # still the evening of 2 November in New York
+    assert moment_of(word, EASTERN, night) == moment_of(day, EASTERN)
+    with pytest.raises(BadLabel):
+        moment_of(word, EASTERN)
+
+
+def test_a_day_before_time_began_is_refused() -> None:
+    with pytest.raises(BadLabel, match="out of range"):
+        moment_of("999999 days ago", EASTERN, datetime(2025, 11, 3, tzinfo=UTC))

@@ -81,7 +81,7 @@ def test_reading_falls_back_on_the_demo_and_says_so(
     emulated: Path, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    clean(typed("sql", "SELECT 1"), 1, "there is no workspace")
+    clean(typed("sql", "SELECT 1"), 2, "there is no workspace")
     (tmp_path / DEMO).symlink_to(emulated)
     count = ("sql", "SELECT count() AS n FROM interval_prices", "--format", "csv")
     said = typed(*count)

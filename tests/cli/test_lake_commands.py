@@ -98,7 +98,7 @@ def test_bad_input_is_one_line_with_the_fix(kept: Path) -> None:
     ):
         found = typed("lake", *command, "-w", kept)
         assert found.code == 2 and said in found.words, found
-    assert typed("lake", "compact", "-w", kept.parent / "none").code == 1
+    assert typed("lake", "compact", "-w", kept.parent / "none").code == 2
     assert typed("lake", "expire", "--keep-days", "-3", "-w", kept).code == 2
 
 

@@ -120,7 +120,8 @@ def tick_rows(seed: random.Random) -> list[Row]:
                  "quantity": 1.0, "bid": None, "ask": None,
                  "received_at": at + timedelta(seconds=seed.randrange(1, 10**6)),
                  "flags": 0, "commodity": "oil", "region": "US", "product_tier": "spot", "feed": "market.ticks",
-                 "payload": payload(seed), "batch_id": "1"}
+                 "payload": payload(seed), "batch_id": "1", "position": 0,
+                 "location_id": None, "unit": None}
             )  # fmt: skip
     return found
 

@@ -77,13 +77,13 @@ def test_harm_to_a_merged_file_is_found_and_never_merged_in(tmp_path: Path) -> N
         harmed = Path(path.removeprefix("file://"))
         whole = harmed.read_bytes()
         harmed.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
-        assert any(harmed.name in finding.what for finding in soundness(node).files())
+        assert any(harmed.name in finding.what for finding in soundness(node).stores.files())
         deliver_more(node)
         turn(node, 2 * DAY)
         assert files(node) == 2, "a harmed file is not merged into a new one that would be sealed"
         harmed.write_bytes(whole)
         turn(node, 2 * DAY)
-        assert files(node) == 1 and list(soundness(node).files()) == []
+        assert files(node) == 1 and list(soundness(node).stores.files()) == []
 
 
 def test_who_waits_for_what_is_pending_does_not_wait_for_upkeep(tmp_path: Path) -> None:

@@ -42,9 +42,23 @@ ROOMS: dict[str, set[str]] = {
     "api": GROUND | VOCABULARY | {"stores", "stages", "ingest", "proof", "names"},
     "portal": GROUND | VOCABULARY | {"api"},
     "settings": GROUND,
+    "connections": GROUND | VOCABULARY | {"feeds", "stores", "settings", "workspace"},
     "app": GROUND
     | VOCABULARY
-    | {"api", "stores", "stages", "ingest", "engine", "feeds", "pipeline", "settings", "workspace", "names", "mirror"},
+    | {
+        "api",
+        "connections",
+        "stores",
+        "stages",
+        "ingest",
+        "engine",
+        "feeds",
+        "pipeline",
+        "settings",
+        "workspace",
+        "names",
+        "mirror",
+    },
     "vintages": GROUND | VOCABULARY | {"api", "proof", "names", "stages"},
     "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages", "names", "mirror"},
 }

@@ -16,7 +16,8 @@ from quality.frames import DAYS, days_of_rows, frame_of, instants, row, span_of
 from carbon254.quality import Context, PartitionState, Rules, Verdict, judge, metrics, observe
 from carbon254.quality.behaviour import Frozen, Spikes, Stale, Stuck
 from carbon254.quality.check import Check
-from carbon254.quality.laws import Balance, HourlyMean, Hub, Identity, OneEnergy, Share
+from carbon254.quality.identity import Balance, Identity
+from carbon254.quality.laws import HourlyMean, Hub, OneEnergy, Share
 from carbon254.quality.profile import Distinct, Moments, Quantiles
 from carbon254.quality.row_checks import Inside, Late, Matches, Nulls, Range, Unique
 from carbon254.quality.states import CELLS, ROWS, Cells, Sample, Tally

@@ -15,7 +15,7 @@ from carbon254.feeds import feeds
 from carbon254.feeds.card import load_card
 from carbon254.model import Flag, dataset
 from carbon254.quality import judge, observe, read_rules
-from carbon254.quality.laws import Identity
+from carbon254.quality.identity import Identity
 from carbon254.quality.rounding import ENOUGH, units_of
 
 START = datetime(2025, 1, 1, 6, tzinfo=UTC)

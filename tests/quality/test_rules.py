@@ -7,8 +7,9 @@ from quality.days import stream_of
 
 from carbon254.feeds import feeds
 from carbon254.quality import Finding, RulesError, Targets, Verdict, read_rules, score
+from carbon254.quality.identity import Identity
 from carbon254.quality.kinds import KINDS
-from carbon254.quality.laws import Hub, Identity
+from carbon254.quality.laws import Hub
 from carbon254.quality.row_checks import Range
 
 STREAM = stream_of("iso.da.lmp.spp")

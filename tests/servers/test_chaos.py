@@ -15,7 +15,7 @@ import httpx2 as httpx
 import polars as pl
 import pytest
 
-from carbon254.app import lake_of
+from carbon254.connections import lake_of
 from carbon254.settings import load_settings
 from carbon254.stores.cache import open_cache
 from carbon254.stores.ledger import open_ledger

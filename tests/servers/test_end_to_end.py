@@ -11,10 +11,10 @@ import httpx2 as httpx
 import polars as pl
 import pytest
 
-from carbon254.app import lake_of
 from carbon254.calendars import market_day_of, market_day_span
 from carbon254.cli.running import Desk, from_files, from_provider, opened
 from carbon254.cli.seeding import tick_lines
+from carbon254.connections import lake_of
 from carbon254.emulator.server import Emulator, running
 from carbon254.feeds import feed
 from carbon254.model import catalogue

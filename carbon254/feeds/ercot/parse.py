@@ -21,6 +21,7 @@ import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.wire import csv, stamps
+from carbon254.wire.blocks import number_text
 from carbon254.wire.names import fold
 
 from ..contract import Payload, Rows, rejects
@@ -188,7 +189,7 @@ def _typed(frame: pl.DataFrame, real_time: bool) -> pl.DataFrame:
         quarter.alias("quarter"),
         pl.when(flag.is_in(_YES)).then(True).when(flag.is_in(_NO)).then(False).alias("flag"),
         (pl.col("lmp").is_not_null() & (pl.col("lmp") != "")).alias("priced"),
-        csv.number_text(pl.col("lmp")).cast(pl.Float64, strict=False).alias("lmp"),
+        number_text(pl.col("lmp")).cast(pl.Float64, strict=False).alias("lmp"),
         name.alias("location"),
         name.alias("location_id"),
         *kinds,

@@ -16,6 +16,7 @@ import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
 from carbon254.wire import csv
+from carbon254.wire.blocks import number_text
 
 from ..contract import Payload, Rows, rejects
 from ..sift import Texts, first_of, lines_of, sift
@@ -178,7 +179,7 @@ def _long(wide: pl.DataFrame, day: datetime, texts: Texts) -> Rows:
     """One row a node and hour, in the order of the LMP lines; a cell that is no number rejects its node and hour."""
     cells = wide.unpivot(on=HOURS, index=["line", *_NAMES], variable_name="hour", value_name="cell").with_columns(
         pl.col("hour").str.slice(3).cast(pl.Int64).alias("he"),
-        csv.number_text(pl.col("cell")).cast(pl.Float64, strict=False).alias("price"),
+        number_text(pl.col("cell")).cast(pl.Float64, strict=False).alias("price"),
     )
     bad = (pl.col("cell").fill_null("") != "") & ~pl.col("price").is_finite().fill_null(False)
     cells = cells.with_columns(bad.alias("bad"))

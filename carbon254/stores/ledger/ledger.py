@@ -7,9 +7,7 @@ of state is kept in `history`, every act of a person or command in the audit tra
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -19,23 +17,22 @@ import sqlalchemy as sa
 from carbon254.faults import reach
 from carbon254.stores.postgres import answer, opening
 
-from .folding import FOLD_AT, Cells, among, cells_of, cells_text, folded
-from .leases import Leases
+from .counts import PayloadCounts
+from .folding import FOLD_AT, among, cells_text, folded
 from .leasing import refuse_stale
 from .port import (
     NEXT,
     Act,
-    Arrivals,
     Build,
     Capability,
     Change,
-    Counts,
     Entry,
     IllegalTransition,
     Lease,
     Noted,
     NotOffered,
 )
+from .received import Received
 from .standing import entry_of
 from .tables import (
     AUDIT,
@@ -44,19 +41,16 @@ from .tables import (
     FOLDS,
     HISTORY,
     PARTS,
-    PLACES,
     RUNS,
     SETTING,
     make,
-    moment_of,
     open_engine,
+    same,
     text_of,
 )
 
-_NUMBERS = ("records", "stored", "confirmed", "duplicate", "rejected", "held", "letters")
 
-
-class Ledger(Leases):
+class Ledger(PayloadCounts, Received):
     """The ledger at an SQLAlchemy URL: everything of `port.OPERATIONS`."""
 
     def __init__(self, url: str) -> None:
@@ -98,70 +92,6 @@ class Ledger(Leases):
             query = query.where(column == value) if value else query
         with self._lock, self._engine.connect() as db:
             return [entry_of(db, row) for row in db.execute(query).all()]
-
-    def arrivals(self, feed: str) -> dict[str, Arrivals]:
-        """What reached each partition of a feed, in two queries however many there are."""
-        one = sa.literal(1).label("payloads")
-        parts = sa.select(PARTS.c.partition, one, PARTS.c.received_at.label("first"), PARTS.c.received_at.label("last"))
-        folds = sa.select(FOLDS.c.partition, FOLDS.c.payloads, FOLDS.c.first_received, FOLDS.c.last_received)
-        every = sa.union_all(parts.where(PARTS.c.feed == feed), folds.where(FOLDS.c.feed == feed)).subquery()
-        bounds = (sa.func.sum(every.c.payloads), sa.func.min(every.c.first), sa.func.max(every.c.last))
-        builds = sa.select(RUNS.c.partition, RUNS.c.build).where(RUNS.c.feed == feed)
-        with self._lock, self._engine.connect() as db:
-            build = {row.partition: row.build for row in db.execute(builds)}
-            rows = db.execute(sa.select(every.c.partition, *bounds).group_by(every.c.partition)).all()
-        return {
-            day: Arrivals(int(count), datetime.fromisoformat(first), datetime.fromisoformat(last), build.get(day, 1))
-            for day, count, first, last in rows
-        }
-
-    def watermark(self, feed: str, partition: str | None = None) -> datetime | None:
-        """The end of the newest interval received; None before any."""
-        with self._lock, self._engine.connect() as db:
-            marks = []
-            for table in (PARTS, FOLDS):
-                query = sa.select(sa.func.max(table.c.watermark)).where(table.c.feed == feed)
-                query = query.where(table.c.partition == partition) if partition else query
-                marks.append(db.execute(query).scalar())
-        return moment_of(max((mark for mark in marks if mark), default=None))
-
-    def totals(self) -> dict[str, tuple[int, int, datetime | None]]:
-        """(payload batches, rows, watermark) of each feed."""
-        one = sa.literal(1).label("payloads")
-        every = sa.union_all(
-            sa.select(PARTS.c.feed, one, PARTS.c.rows, PARTS.c.watermark),
-            sa.select(FOLDS.c.feed, FOLDS.c.payloads, FOLDS.c.rows, FOLDS.c.watermark),
-        ).subquery()
-        sums = (sa.func.sum(every.c.payloads), sa.func.sum(every.c.rows), sa.func.max(every.c.watermark))
-        query = sa.select(every.c.feed, *sums).group_by(every.c.feed)
-        with self._lock, self._engine.connect() as db:
-            return {feed: (int(count), int(rows), moment_of(mark)) for feed, count, rows, mark in db.execute(query)}
-
-    def cells(self, feed: str, partition: str) -> Cells:
-        """What the partition received: id of a set of places → its periods as bits."""
-        with self._lock, self._engine.connect() as db:
-            found: list[str] = []
-            for table in (PARTS, FOLDS):
-                where = (table.c.feed == feed) & (table.c.partition == partition)
-                found += db.execute(sa.select(table.c.cells).where(where)).scalars()
-        return cells_of(found)
-
-    def keep_places(self, sets: Mapping[str, Iterable[str]]) -> None:
-        """Keep the members of sets of places by their ids; those kept already stay."""
-        packed = {name: zlib.compress(json.dumps(sorted(places)).encode()) for name, places in sets.items()}
-
-        def add(db: sa.Connection) -> None:
-            held = set(db.execute(sa.select(PLACES.c.name).where(PLACES.c.name.in_(list(packed)))).scalars())
-            for name in sorted(packed.keys() - held):
-                db.execute(PLACES.insert().values(name=name, places=packed[name]))
-
-        self._write(add)
-
-    def places(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
-        """Members of sets of places; a set that was never kept is absent."""
-        with self._lock, self._engine.connect() as db:
-            rows = db.execute(sa.select(PLACES).where(PLACES.c.name.in_(list(names)))).all()
-        return {row.name: frozenset(json.loads(zlib.decompress(row.places))) for row in rows}
 
     def history(self, feed: str, partition: str) -> list[tuple[str, datetime, str]]:
         """(state, when, note) of each change, oldest first."""
@@ -211,7 +141,7 @@ class Ledger(Leases):
         key = {name: values[name] for name in ("feed", "partition", "build")}
 
         def put(db: sa.Connection) -> None:
-            db.execute(BUILDS.delete().where(_same(BUILDS, key)))
+            db.execute(BUILDS.delete().where(same(BUILDS, key)))
             reach("ledger.proving")
             db.execute(BUILDS.insert().values(**values))
 
@@ -224,39 +154,6 @@ class Ledger(Leases):
         with self._lock, self._engine.connect() as db:
             rows = db.execute(query.order_by(BUILDS.c.partition.desc(), BUILDS.c.build.desc())).all()
         return [Build(**{**row._mapping, "at": datetime.fromisoformat(row.at)}) for row in rows]
-
-    def count(self, counts: Sequence[Counts]) -> None:
-        """Keep what became of payloads' records; counted again, the last count stands."""
-        last = {(one.feed, one.payload, one.batch): asdict(one) for one in counts}
-        rows = [last[key] for key in sorted(last)]
-
-        def put(db: sa.Connection) -> None:
-            for feed in {row["feed"] for row in rows}:
-                mine = [row for row in rows if row["feed"] == feed]
-                within = COUNTS.c.payload.in_({row["payload"] for row in mine})
-                held = db.execute(
-                    sa.select(COUNTS.c.payload, COUNTS.c.batch).where(COUNTS.c.feed == feed, within)
-                ).all()
-                for payload, batch in {(row["payload"], row["batch"]) for row in mine} & {tuple(one) for one in held}:
-                    db.execute(COUNTS.delete().where(_same(COUNTS, {"feed": feed, "payload": payload, "batch": batch})))
-            db.execute(COUNTS.insert(), rows)
-
-        if rows:
-            self._write(put)
-
-    def counts(self, feed: str, payloads: Collection[int] | None = None, limit: int = 100) -> list[Counts]:
-        """Of each payload of a feed the sum over its batches, newest first; all, or those named."""
-        total = [sa.func.sum(COUNTS.c[name]).label(name) for name in _NUMBERS]
-        told = [
-            sa.func.max(COUNTS.c[name]).label(name)
-            for name in ("sha256", "received_at", "name", "note", "first", "last")
-        ]
-        query = sa.select(COUNTS.c.payload, *total, *told).where(COUNTS.c.feed == feed)
-        query = query if payloads is None else query.where(COUNTS.c.payload.in_(list(payloads)))
-        query = query.group_by(COUNTS.c.payload).order_by(COUNTS.c.payload.desc()).limit(limit)
-        with self._lock, self._engine.connect() as db:
-            rows = [dict(row._mapping) for row in db.execute(query)]
-        return [Counts(feed=feed, batch="", **{**row, **{name: int(row[name]) for name in _NUMBERS}}) for row in rows]
 
     def answer(self) -> None:
         """Raise TransientError where the database's server does not answer. A file has none; it is only busy."""
@@ -277,11 +174,11 @@ class Ledger(Leases):
         for (feed, partition), parts in days.items():
             key = {"feed": feed, "partition": partition}
             fold = (
-                db.execute(sa.select(FOLDS).where(_same(FOLDS, key))).first()
+                db.execute(sa.select(FOLDS).where(same(FOLDS, key))).first()
                 if (feed, partition) in are_folded
                 else None
             )
-            held = set(db.execute(sa.select(PARTS.c.payload).where(_same(PARTS, key))).scalars())
+            held = set(db.execute(sa.select(PARTS.c.payload).where(same(PARTS, key))).scalars())
             fresh = {part.payload: part for part in reversed(parts) if part.payload not in held}
             again = among(list(fresh), fold.members) if fold else set()
             new = [part for part in fresh.values() if part.payload not in again]
@@ -308,7 +205,7 @@ class Ledger(Leases):
         fence: Lease | None = None,
     ) -> None:
         refuse_stale(db, fence)
-        where = _same(RUNS, {"feed": feed, "partition": partition})
+        where = same(RUNS, {"feed": feed, "partition": partition})
         reach("ledger.moving")
         found = db.execute(sa.select(RUNS).where(where).with_for_update()).first()
         before = found.state if found else ""
@@ -342,14 +239,10 @@ def open_ledger(url: str) -> Ledger:
     return Ledger(url)
 
 
-def _same(table: sa.Table, key: Mapping[str, Any]) -> sa.ColumnElement[bool]:
-    return sa.and_(*(table.c[name] == value for name, value in key.items()))
-
-
 def _fold(db: sa.Connection, key: Mapping[str, str], before: Any | None) -> None:
-    where = _same(PARTS, key)
+    where = same(PARTS, key)
     row = folded(db.execute(sa.select(PARTS).where(where)).all(), before)
-    db.execute(FOLDS.delete().where(_same(FOLDS, key)))
+    db.execute(FOLDS.delete().where(same(FOLDS, key)))
     reach("ledger.folding")
     db.execute(FOLDS.insert().values(**key, **row))
     db.execute(PARTS.delete().where(where))

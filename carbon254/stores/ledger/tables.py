@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -167,6 +168,11 @@ def text_of(moment: datetime) -> str:
 def moment_of(text: str | None) -> datetime | None:
     """The instant of a text; None for none."""
     return datetime.fromisoformat(text) if text else None
+
+
+def same(table: sa.Table, key: Mapping[str, Any]) -> sa.ColumnElement[bool]:
+    """The condition that selects the rows of a table with these values."""
+    return sa.and_(*(table.c[name] == value for name, value in key.items()))
 
 
 def _settle(connection: Any, _record: object) -> None:
