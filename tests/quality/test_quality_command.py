@@ -103,7 +103,7 @@ def test_a_file_of_two_days_is_judged_by_the_feeds_rules(tmp_path: Path) -> None
 
 
 def test_what_is_wrong_is_said_in_a_line(workspace: Path, tmp_path: Path) -> None:
-    clean(run("-w", tmp_path / "none"), 1, "there is no workspace", "c254 demo")
+    clean(run("-w", tmp_path / "none"), 2, "there is no workspace", "c254 demo")
     clean(run("--feed", "iso.rt.lmp.sp", "-w", workspace), 2, "no feed 'iso.rt.lmp.sp'", "iso.rt.lmp.spp")
     clean(typed("quality", "explain", TOPIC, "2025-01-01", "-w", workspace), 1, "nothing of", "c254 feeds run")
     clean(typed("quality", "explain", TOPIC, "1 July", "-w", workspace), 2, "is not a market day")
