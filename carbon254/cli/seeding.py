@@ -23,8 +23,8 @@ from .running import Desk, Result, from_provider
 
 _BENCHMARK_DAYS = 95
 _HUB_DAYS = 40
-# A day-ahead market day that was settled again since, so that there is a change between settlement runs to ask for.
-_SETTLED, _SETTLED_DAYS, _SETTLED_AFTER = "iso.da.lmp.miso", 110, timedelta(days=30)
+# A day-ahead market day that has reached every settlement run of its market, so that each can be asked for.
+_SETTLED, _SETTLED_DAYS = "iso.da.lmp.miso", 110
 _WEATHER_DAYS = range(12, -1, -3)
 _TICKS = 200
 _FAULTS = 20
@@ -44,7 +44,6 @@ class Plan:
 
 def seed_workspace(node: Node, emulator: Emulator, plan: Plan) -> tuple[list[Result], Desk]:
     """Bring the plan's data through the whole flow; returns what each feed came to."""
-    _settle_later(emulator, plan)
     desk = Desk(
         node.workspace,
         node.log,
@@ -115,8 +114,7 @@ def _spans(plan: Plan) -> Iterator[tuple[str, datetime, datetime, datetime | Non
                 at = plan.now - timedelta(days=days)
                 yield topic, at, at + timedelta(hours=1), at if days else None
     opens, closes = market_day_span(_settled_day(plan), feeds()[_SETTLED].stream.clock)
-    for asked in (closes, closes + 2 * _SETTLED_AFTER):
-        yield _SETTLED, opens, closes, asked
+    yield _SETTLED, opens, closes, closes
     # The electricity benchmark is a day-ahead hub; it must cover the dates of the others.
     hub = feeds()["iso.da.lmp.pjm"].stream
     day = market_day_of(plan.now, hub.clock) - timedelta(days=_HUB_DAYS)
@@ -125,10 +123,6 @@ def _spans(plan: Plan) -> Iterator[tuple[str, datetime, datetime, datetime | Non
 
 def _settled_day(plan: Plan) -> date:
     return market_day_of(plan.now, feeds()[_SETTLED].stream.clock) - timedelta(days=_SETTLED_DAYS)
-
-
-def _settle_later(emulator: Emulator, plan: Plan) -> None:
-    emulator.revise(_SETTLED, _settled_day(plan), share=0.2, bump=1.25, after_s=_SETTLED_AFTER.total_seconds())
 
 
 def _market_days(stream: Stream, plan: Plan, until: datetime) -> tuple[datetime, datetime]:

@@ -107,7 +107,12 @@ def test_two_bad_rows_of_ten_are_two_letters_and_eight_rows(node: Node, bring: B
     assert all(letter.raw.startswith("07/01/2025") for letter in letters)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>maintenance</html>", b"PK\x03\x04broken", b"a,b\n1,2\n"])
+def test_an_empty_file_is_not_published_yet_and_makes_no_letter(node: Node, bring: Bring) -> None:
+    bring(RT, b"", "a.csv")
+    assert not node.log.letters(status="open") and count(node) == 0
+
+
+@pytest.mark.parametrize("data", [b"<html>maintenance</html>", b"PK\x03\x04broken", b"a,b\n1,2\n"])
 def test_an_unreadable_payload_is_one_letter_with_its_reason(node: Node, bring: Bring, data: bytes) -> None:
     bring(RT, data, "a.csv")
     (letter,) = node.log.letters(status="open")
