@@ -21,6 +21,7 @@ import pytest
 
 from servers.broker import Broker, kafka
 from servers.catalogue import catalogue, missing
+from servers.groups import group_of
 from servers.hot import clickhouse_front
 from servers.objects import Store, minio
 from servers.postgres import pgbouncer, postgres
@@ -35,6 +36,17 @@ Up = Callable[[str, Callable[[], AbstractContextManager[Any]]], Any]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RAN], config.stash[_VERSIONS] = [], {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `C254_SERVER_GROUP` only the suites of that group run; the others are deselected, and counted as such."""
+    group = os.environ.get("C254_SERVER_GROUP")
+    if not group:
+        return
+    others = [item for item in items if (wanted := _wanted(item)) and group_of(wanted) != group]
+    config.hook.pytest_deselected(items=others)
+    left = set(map(id, others))
+    items[:] = [item for item in items if id(item) not in left]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
