@@ -206,7 +206,7 @@ def test_wrong_input_says_what_to_write(made: Path, tmp_path: Path) -> None:
         typed("places", "merge", "51287", "-m", "PJM", "--into", "no", "--at", "2025-07-01", *where), 1, "load it first"
     )
     clean(typed("places", "list", "--as-of", "soon", *where), 2, "'soon' is not a time")
-    clean(typed("places", "list", "-w", tmp_path / "none"), 1, "there is no workspace")
+    clean(typed("places", "list", "-w", tmp_path / "none"), 2, "there is no workspace")
     url = "postgresql://127.0.0.1:1/x"
     clean(
         typed("places", "list", *where, C254_REFERENCE_URL=url), 2, "C254_REFERENCE_URL: the database at", "start it or"

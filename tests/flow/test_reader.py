@@ -214,7 +214,7 @@ def test_sql_that_cannot_be_answered_is_refused_and_the_reader_lives_on(reader: 
 
 
 def test_a_missing_workspace_says_how_to_make_one_and_makes_none(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match=r"there is no workspace at .*gone; make one with: c254 demo"):
+    with pytest.raises(WorkspaceError, match=r"there is no workspace at .*gone; bring data in with c254 feeds run"):
         carbon254.open(tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
 
@@ -241,5 +241,5 @@ def test_a_naive_time_that_comes_twice_or_never_is_refused_by_every_question(rea
         with pytest.raises(BadLabel, match="from 02:00 to 03:00"):
             ask("2025-03-09T02:30")
         ask("2025-11-02T01:30-05:00")
-    with pytest.raises(BadLabel, match="is no day"):
+    with pytest.raises(BadLabel, match="is not a time"):
         reader.benchmarks("soon", "2025-12-01")

@@ -88,7 +88,9 @@ def test_recorded_file_has_the_facts_of_its_source(recorded: Path, facts: Facts)
 
 @pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts.file)
 def test_the_gate_holds_nothing_of_a_recorded_file_and_finds_a_wrong_component(recorded: Path, facts: Facts) -> None:
-    frame, gate = observations(recorded / facts.file, facts.topic), sources()[facts.topic].gate
+    frame, source = observations(recorded / facts.file, facts.topic), sources()[facts.topic]
+    (run,) = frame["market_run"].cast(pl.String).unique()
+    gate = source.gate_of(source.stream.of_run(run))
     assert gate is not None
     later = frame["interval_end"].max() + timedelta(days=3)
     assert gate.split(frame, later).held is None
