@@ -20,7 +20,7 @@ _BLOCK = re.compile(
     r"(?:^<!-- example: (?P<needs>[^\n]*?) -->\n)?^```(?P<kind>\w*)(?: (?P<file>\S+))?\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-_OURS = re.compile(r"^(?:\.venv/bin/)?c254\b")
+OURS = re.compile(r"^(?:\.venv/bin/)?c254\b")
 _LAST_COMMENT = re.compile(r"\s{2,}#.*$")
 
 
@@ -41,7 +41,7 @@ class Block:
         joined = self.text.replace("\\\n", " ").splitlines()
         lines = [_LAST_COMMENT.sub("", line).strip() for line in joined if line.strip()]
         shell = not self.kind or self.kind in ("sh", "bash", "console")
-        return lines if shell and any(_OURS.match(line) for line in lines) else []
+        return lines if shell and any(OURS.match(line) for line in lines) else []
 
 
 def documents() -> list[Path]:
