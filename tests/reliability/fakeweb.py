@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -57,12 +58,12 @@ class FakeWeb:
         if how == "refused":
             raise httpx.ConnectError("refused", request=request)
         if how == "error":
-            return httpx.Response(self.chance.choice((500, 502, 503)))
+            return _sent(self.chance.choice((500, 502, 503)))
         if how == "late":
             self.clock.sleep(self.chance.uniform(1, 120))
         versions = self.files.get(start)
         if how == "not yet" or not versions or start > self.clock.now():
-            return httpx.Response(404)
+            return _sent(404)
         prices = () if how == "html" else self.chance.choice(versions) if how == "older" else versions[-1]
         return self._give(request, start, prices, how)
 
@@ -70,11 +71,25 @@ class FakeWeb:
         data = spp(dict(prices), f"{start + FIVE:%m/%d/%Y %H:%M:%S}") if prices else _PAGE.format(start).encode()
         etag = hashlib.sha256(data).hexdigest()[:16]
         if request.headers.get("if-none-match") == etag:
-            return httpx.Response(304)
+            return _sent(304)
         if how != "cut":
             self.taken.append(Payload(f"{start:%Y-%m-%dT%H:%MZ}", start, prices, self.clock.now()))
-        sent = httpx.ByteStream(data[:-20] if how == "cut" else data)
-        return httpx.Response(200, stream=sent, headers={"etag": etag, "content-length": str(len(data))})
+        body = data[:-20] if how == "cut" else data
+        return _sent(200, body, {"etag": etag, "content-length": str(len(data))})
+
+
+class _Body(httpx.SyncByteStream):
+    """Bytes that come as from a network: read once, by whoever asks first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._data
+
+
+def _sent(status: int, data: bytes = b"", headers: Mapping[str, str] | None = None) -> httpx.Response:
+    return httpx.Response(status, stream=_Body(data), headers=dict(headers or {}))
 
 
 def _interval(request: httpx.Request) -> datetime:

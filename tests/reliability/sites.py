@@ -23,6 +23,8 @@ def points() -> dict[str, str]:
     return found
 
 
+# Reached only where a workspace of an older version is opened: tests/flow/test_older_bars.py dies at each.
+OLDER = ("hot.rekeying", "bars.made_again")
 LIGHT = ("raw.", "inbox.", "log.", "ledger.", "budget.")
 
 
@@ -33,4 +35,4 @@ def light() -> list[str]:
 
 def heavy() -> list[str]:
     """Points around the engines: normaliser, hot store, bars, lake, rebuild."""
-    return [name for name in points() if not name.startswith(LIGHT)]
+    return [name for name in points() if not name.startswith(LIGHT) and name not in OLDER]
