@@ -94,14 +94,18 @@ class Counting:
     ) -> np.ndarray:
         """True for rows that say something new."""
         everything = np.ones(frame.height, bool)
-        if not record.headers.get("again", True) or not frame.height:
+        if not frame.height:
             return everything
         kind = source.dataset
+        # Asked of every batch, for it remembers how far the rows of the feed reach.
+        maybe = self._may_be_stored(record.topic, kind, frame)
+        if not record.headers.get("again", True):
+            return everything
         # A provider's own versions of one price stand beside each other: each says anew only what differs from itself.
         about = [*kind.key, "revision"] if "revision" in kind.names else list(kind.key)
         names = [*about, *kind.values] if keeps_versions(kind) else about
         earlier = [one.select(list(dict.fromkeys([*names, *_versions(kind)]))) for one in before]
-        if self._may_be_stored(record.topic, kind, frame):
+        if maybe:
             earlier.insert(0, self._stored(source, frame, together, names))
         rows = pl.concat(earlier, how="vertical_relaxed") if earlier else pl.DataFrame()
         if not rows.height:
