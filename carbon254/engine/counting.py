@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from carbon254.clock import Clock
 from carbon254.model import Dataset
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.ddl import TABLES, keeps_versions
@@ -55,8 +56,11 @@ def counts_record(record: Record, outcome: Outcome) -> NewRecord:
 class Counting:
     """Keeps the counts in the ledger. Counting a payload again changes nothing."""
 
-    def __init__(self, log: Log, hot: HotStore, ledger: Ledger, sources: Mapping[str, Source], consumer: str) -> None:
-        self._log, self._hot, self._ledger, self._sources, self._consumer = log, hot, ledger, sources, consumer
+    def __init__(
+        self, log: Log, hot: HotStore, ledger: Ledger, sources: Mapping[str, Source], clock: Clock, consumer: str
+    ) -> None:
+        self._log, self._hot, self._ledger, self._sources = log, hot, ledger, sources
+        self._clock, self._consumer = clock, consumer
         self._newest: dict[str, Any] = {}
 
     def step(self, limit: int = 256) -> int:
@@ -64,7 +68,7 @@ class Counting:
         records = self._log.read(self._consumer, PREFIX, limit)
         if not records:
             return 0
-        self._ledger.count([_of_payload(record) for record in records])
+        self._ledger.count([_of_payload(record) for record in records], self._clock.now())
         last = {record.topic: record.offset for record in records}
         with self._log.transaction() as txn:
             for topic, offset in last.items():

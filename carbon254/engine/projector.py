@@ -48,7 +48,7 @@ class Projector:
         self._sources, self._clock, self._metrics = sources, clock, metrics
         self._kept: set[str] = set()
         self._quarantine = Quarantine(log, hot, sources, clock, CONSUMER)
-        self._counting = Counting(log, hot, ledger, sources, CONSUMER)
+        self._counting = Counting(log, hot, ledger, sources, clock, CONSUMER)
 
     def step(self, limit: int = 64) -> int:
         """Carry what is pending, up to `limit` records and about MAX_ROWS rows; returns the number of records."""
@@ -63,7 +63,7 @@ class Projector:
         for name, group in by_dataset.items():
             tables = [decode(record.body) for record in group]
             # Before they are stored, for afterwards they would confirm themselves.
-            self._ledger.count(self._counting.of_rows(group, tables))
+            self._ledger.count(self._counting.of_rows(group, tables), self._clock.now())
             table = pa.concat_tables(tables).unify_dictionaries()
             self._hot.insert(name, table, _token(group))
             reach("project.inserted")

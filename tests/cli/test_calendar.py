@@ -95,7 +95,7 @@ def test_holidays_blocks_gas_days_contracts_and_strips() -> None:
         (["holidays", "2026", "-c", "MARS"], "known"),
         (["contract", "XX25"], "known: CL"),
         (["strip", "Q9-26"], "Q1-26"),
-        (["gas", "yesterday"], "not a time"),
+        (["gas", "someday"], "not a time"),
         (["holidays", "1"], "four figures"),
     ],
 )

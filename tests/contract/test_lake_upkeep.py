@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from carbon254.model.iceberg import iceberg_partition, iceberg_schema
 from carbon254.proof import rows_hash
 from carbon254.stores.lake import Compacted, Lake, open_lake
 from carbon254.stores.lake.layout import sort_columns
+from carbon254.stores.lake.replacing import Replacing
 
 NAME = "interval_prices"
 OLD = T0 + timedelta(days=400)
@@ -166,6 +168,28 @@ def test_an_append_between_reading_and_committing_is_neither_lost_nor_doubled(
     assert sorted(x for x in places if x[0] != "P") == ["LATE1", "LATE2", "LATE3", "NEW"]
     assert len(places) == 40 + 4 and lake.offset(NAME) == 11
     other.close()
+
+
+def test_a_commit_passes_over_no_manifest_while_another_is_judged(lake: Lake) -> None:
+    """The library judges manifests in several threads; here a third one is judged in the midst of each of two."""
+    commits(lake, 3, days=3)
+    table = table_of(lake)
+    manifests = sorted(table.current_snapshot().manifests(table.io), key=lambda one: one.partitions[0].lower_bound)
+    first, second, other = (SimpleNamespace(partitions=one.partitions) for one in manifests)
+    commit = Replacing(table.transaction(), table.io)
+    for task in table.scan(f"interval_start < '{(T0 + 2 * DAY).isoformat()}'").plan_files():
+        commit.delete_data_file(task.file)
+    commit._build_delete_files_partition_predicate()
+    passes = commit._build_manifest_evaluator(0)
+    assert passes(first) and passes(second) and not passes(other)
+
+    class Interrupted(list[Any]):
+        def __getitem__(self, place: Any) -> Any:
+            assert not passes(other)
+            return super().__getitem__(place)
+
+    for one in (first, second):
+        assert passes(SimpleNamespace(partitions=Interrupted(one.partitions)))
 
 
 def test_two_processes_append_while_it_merges(place: tuple[str, Mapping[str, str]]) -> None:

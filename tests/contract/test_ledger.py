@@ -25,6 +25,7 @@ from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.ledger import (
     Act,
     Build,
+    Counts,
     IllegalTransition,
     LeaseLost,
     Ledger,
@@ -146,6 +147,19 @@ def test_entries_totals_and_watermarks_are_narrowed_and_each_feeds_own(ledger: A
     assert ledger.totals() == {FEED: (8, 80, at[3]), other: (1, 10, at[50])}
     assert (ledger.watermark(FEED), ledger.watermark(FEED, "2025-07-02")) == (at[3], at[1])
     assert (ledger.watermark(other, "2025-07-02"), ledger.watermark("nothing")) == (None, None)
+
+
+@on("counts", "prune")
+def test_counts_are_forgotten_by_when_they_were_counted_not_by_when_their_payload_was_received(ledger: Any) -> None:
+    old = Counts(FEED, 7, "", "ab" * 32, (NOW - timedelta(days=400)).isoformat(), records=3, rejected=3)
+    ledger.count([old], NOW)
+    ledger.prune(NOW)
+    assert ledger.counts(FEED) == [old]
+    ledger.count([old], NOW + MINUTE)
+    ledger.prune(NOW + MINUTE)
+    assert ledger.counts(FEED) == [old], "counted again, the last count stands"
+    ledger.prune(NOW + 2 * MINUTE)
+    assert ledger.counts(FEED) == []
 
 
 @on("audit", "prune", "history")

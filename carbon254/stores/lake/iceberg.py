@@ -34,6 +34,7 @@ from carbon254.stores.making import alone_in
 
 from .compacting import Compacted, Compaction
 from .expiring import Expired, Expiry
+from .judging import judge_apart
 from .lasting import LastingFileIO
 from .layout import iceberg_sort, ordered, sort_columns
 from .lying import Lying, Part, lying, parts
@@ -64,6 +65,7 @@ class Lake:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._lock = threading.Lock()
+        judge_apart()
         catalog.create_namespace_if_not_exists(NAMESPACE)
 
     def append(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from .leases import Leases
 from .port import Counts
-from .tables import COUNTS, same
+from .tables import COUNTS, same, text_of
 
 _NUMBERS = ("records", "stored", "confirmed", "duplicate", "rejected", "held", "letters")
 
@@ -17,9 +18,9 @@ _NUMBERS = ("records", "stored", "confirmed", "duplicate", "rejected", "held", "
 class PayloadCounts(Leases):
     """Counts over the ledger's engine; of a batch that is counted again, the last count stands."""
 
-    def count(self, counts: Sequence[Counts]) -> None:
-        """Keep what became of payloads' records; counted again, the last count stands."""
-        last = {(one.feed, one.payload, one.batch): asdict(one) for one in counts}
+    def count(self, counts: Sequence[Counts], at: datetime) -> None:
+        """Keep what became of payloads' records, counted `at`; counted again, the last count stands."""
+        last = {(one.feed, one.payload, one.batch): asdict(one) | {"at": text_of(at)} for one in counts}
         rows = [last[key] for key in sorted(last)]
 
         def put(db: sa.Connection) -> None:

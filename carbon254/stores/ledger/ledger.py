@@ -130,7 +130,7 @@ class Ledger(PayloadCounts, Received):
 
         def forget(db: sa.Connection) -> int:
             old = text_of(before)
-            db.execute(COUNTS.delete().where(COUNTS.c.received_at < old))
+            db.execute(COUNTS.delete().where(COUNTS.c.at < old))
             return sum(db.execute(table.delete().where(table.c.at < old)).rowcount for table in (HISTORY, AUDIT))
 
         return self._write(forget)

@@ -131,6 +131,7 @@ COUNTS = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     _text("first", 40),
     _text("last", 40),
+    _text("at", 40),  # when it was counted, which may be long after the payload was received
 )
 
 
