@@ -10,27 +10,28 @@ Carbon254Error
     ├── PayloadRefused        bytes that are not what the feed publishes
     │   └── NothingYet        a sound answer without rows: nothing is published for the span yet
     ├── FetchFailed           the provider refused the request
-    ├── UnknownName           nothing is called like this; the message has the nearest names
-    │   ├── UnknownFeed       no card has this topic
-    │   └── UnknownPlace      no place of the market ever had this name
-    ├── WrongSpan             a span whose end is not after its start
-    ├── SeveralRuns           several market runs answer, and none was named; the message lists them
-    ├── EmulatedData          real and emulated data would come together in one workspace
-    ├── UnitError             quantities that do not convert or add as asked; the message says what to write
-    │   ├── UnknownUnit       no such unit; the nearest known one is named
-    │   ├── AmbiguousUnit     a spelling that two people read in two ways
-    │   ├── UnitMismatch      units, bases or currencies that do not go together
-    │   └── MissingBasis      a figure without its date, base conditions, HHV/LHV basis, length or rate
-    ├── BadLabel              a market label that names no instant, or two
-    ├── UnknownProduct        no calendar, region, block, contract or strip is written like this
+    ├── WrongQuestion         what was asked cannot be, whatever is stored; the message says what to write instead
+    │   ├── UnknownName       nothing is called like this; the message has the nearest names
+    │   │   ├── UnknownFeed   no card has this topic
+    │   │   └── UnknownPlace  no place of the market ever had this name
+    │   ├── AmbiguousPlace    a name that several places have
+    │   ├── WrongSpan         a span whose end is not after its start
+    │   ├── SeveralRuns       several market runs answer, and none was named; the message lists them
+    │   ├── EmulatedData      real and emulated data would come together in one workspace
+    │   ├── UnitError         quantities that do not convert or add as asked
+    │   │   ├── UnknownUnit   no such unit; the nearest known one is named
+    │   │   ├── AmbiguousUnit a spelling that two people read in two ways
+    │   │   ├── UnitMismatch  units, bases or currencies that do not go together
+    │   │   └── MissingBasis  a figure without its date, base conditions, HHV/LHV basis, length or rate
+    │   ├── BadLabel          a market label that names no instant, or two
+    │   ├── UnknownProduct    no calendar, region, block, contract or strip is written like this
+    │   └── SettingsError     a setting that cannot work, with the line to write
     ├── CorruptRecord         stored bytes that do not match their checksum
     ├── CorruptPayload        an archived payload that does not match its name
     ├── WorkspaceError        wrong format version, already open, disk budget used up
-    │   ├── NoWorkspace       nothing, or something else, is where a workspace was looked for
+    │   ├── NoWorkspace       nothing, something else or a torn marker is there; a WrongQuestion too
     │   └── DiskTrouble       what the disk refused: DiskFull, DiskRefused (may not be written or read), DiskFailing
-    ├── SettingsError         a setting that cannot work, with the line to write
     ├── ReferenceRefused      a reference database or a list of places that cannot be taken as it is
-    ├── AmbiguousPlace        a name that several places have
     └── QueryRefused          SQL that is not one read-only statement, or one that failed
         └── UnknownRung       no settlement rung of the market is called like this; an UnknownName too
 
@@ -72,6 +73,11 @@ class PermanentError(Carbon254Error):
     """Trying again changes nothing."""
 
 
+class WrongQuestion(PermanentError):
+    """What was asked cannot be, whatever is stored: a command ends with exit code 2 and one line that says what to
+    write instead."""
+
+
 class PayloadRefused(PermanentError):
     """Bytes that are not what the feed publishes; the message says why and is kept with the dead letter."""
 
@@ -84,7 +90,7 @@ class FetchFailed(PermanentError):
     """The provider refused the request."""
 
 
-class UnknownName(PermanentError):
+class UnknownName(WrongQuestion):
     """Nothing is called like this; the message has the nearest names."""
 
 
@@ -92,11 +98,11 @@ class UnknownFeed(UnknownName):
     """No card declares this topic."""
 
 
-class WrongSpan(PermanentError):
+class WrongSpan(WrongQuestion):
     """A span whose end is not after its start; spans are [start, end)."""
 
 
-class SeveralRuns(PermanentError):
+class SeveralRuns(WrongQuestion):
     """Several market runs answer, and none was named; the message lists them."""
 
 
@@ -104,11 +110,11 @@ class RunsMixed(FutureWarning):
     """Rows of several market runs came together because none was named; with C254_STRICT=1 this is SeveralRuns."""
 
 
-class EmulatedData(PermanentError):
+class EmulatedData(WrongQuestion):
     """Real and emulated data would come together in one workspace; the message says where each belongs."""
 
 
-class UnitError(PermanentError):
+class UnitError(WrongQuestion):
     """Quantities that do not convert or add as asked; the message says what to write."""
 
 
@@ -128,11 +134,11 @@ class MissingBasis(UnitError):
     """A figure without its date, base conditions, HHV/LHV basis, interval length or exchange rate."""
 
 
-class BadLabel(PermanentError):
+class BadLabel(WrongQuestion):
     """A market time label that names no instant, or two."""
 
 
-class UnknownProduct(PermanentError):
+class UnknownProduct(WrongQuestion):
     """No calendar, region, block, contract or strip is written like this; the message lists what is known."""
 
 
@@ -148,8 +154,8 @@ class WorkspaceError(PermanentError):
     """The workspace cannot be opened or written as asked."""
 
 
-class NoWorkspace(WorkspaceError):
-    """Nothing, or something else, is where a workspace was looked for."""
+class NoWorkspace(WorkspaceError, WrongQuestion):
+    """Nothing, something else, or a torn marker is where a workspace was looked for."""
 
 
 class DiskTrouble(WorkspaceError):
@@ -168,7 +174,7 @@ class DiskFailing(DiskTrouble):
     """The disk cannot read or write what it should."""
 
 
-class SettingsError(PermanentError):
+class SettingsError(WrongQuestion):
     """A setting that cannot work; the message names the line to write."""
 
 
@@ -180,7 +186,7 @@ class UnknownPlace(UnknownName):
     """No place of the market ever had this name; the message has the nearest ones."""
 
 
-class AmbiguousPlace(PermanentError):
+class AmbiguousPlace(WrongQuestion):
     """Several places have this name; the message lists them."""
 
 

@@ -17,7 +17,7 @@ from carbon254.api.compared import misspelt
 from carbon254.api.folding import folded
 from carbon254.api.notary import Verdict
 from carbon254.disk import told_of
-from carbon254.errors import Carbon254Error, QueryRefused, TransientError, UnknownName
+from carbon254.errors import Carbon254Error, PermanentError, QueryRefused, TransientError, UnknownName
 from carbon254.mirror import readable
 from carbon254.model import Stream
 from carbon254.names import Asked
@@ -122,8 +122,7 @@ class RemoteEngine:
         single = {"location": given.pop("locations", ()), **given}
         answer = self._client.get("/v1/names", params={name: value for name, value in single.items() if value})
         if answer.status_code != httpx.codes.OK:
-            unknown = answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-            raise (UnknownName if unknown else QueryRefused)(answer.json().get("detail", answer.text))
+            raise _refused(answer, UnknownName)
         found = answer.json()
         return Asked(**found | {name: tuple(found[name]) for name in ("locations", "series")})
 
@@ -139,11 +138,13 @@ class RemoteEngine:
         self._client.close()
 
 
-def _refused(answer: httpx.Response) -> Carbon254Error:
-    """What the node says: busy for now, or never."""
+def _refused(answer: httpx.Response, unknown: type[PermanentError] = QueryRefused) -> Carbon254Error:
+    """What the node says: busy for now, `unknown` where it cannot make sense of the question, or never."""
     told = answer.json().get("detail", answer.text) if "json" in answer.headers.get("content-type", "") else answer.text
     busy = answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
-    return TransientError(told) if busy else QueryRefused(told)
+    if busy:
+        return TransientError(told)
+    return unknown(told) if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY else QueryRefused(told)
 
 
 class LocalEngine:

@@ -173,11 +173,11 @@ def stored_default() -> Path:
 
 
 def _format(marker: Path) -> object:
-    """The format that the marker names. Raises WorkspaceError where it is torn, or no marker at all."""
+    """The format that the marker names. Raises NoWorkspace where it is torn, or no marker at all."""
     try:
         found = json.loads(marker.read_text("utf-8"))["format"]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise WorkspaceError(
+        raise NoWorkspace(
             f"{marker} cannot be read ({type(error).__name__}): restore it from a backup, or write "
             f'{{"format": {FORMAT}}} into it if the rest of the folder is whole'
         ) from None

@@ -16,19 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from carbon254.disk import disk_trouble
-from carbon254.errors import (
-    AmbiguousPlace,
-    BadLabel,
-    Carbon254Error,
-    EmulatedData,
-    NoWorkspace,
-    SettingsError,
-    SeveralRuns,
-    UnitError,
-    UnknownName,
-    UnknownProduct,
-    WrongSpan,
-)
+from carbon254.errors import BadLabel, Carbon254Error, WrongQuestion, WrongSpan
 from carbon254.nearest import pick
 from carbon254.workspace import DEFAULT, DEMO, stored_default
 
@@ -96,18 +84,6 @@ EmulatorUrl = Annotated[
 DEFAULT_WORKSPACE, DEMO_WORKSPACE = DEFAULT, DEMO
 
 
-_WRONG_QUESTIONS = (
-    AmbiguousPlace,
-    BadLabel,
-    EmulatedData,
-    NoWorkspace,
-    SettingsError,
-    SeveralRuns,
-    UnitError,
-    UnknownName,
-    UnknownProduct,
-    WrongSpan,
-)
 FORMS = ("csv", "json", "arrow")
 
 
@@ -119,7 +95,7 @@ class House(TyperGroup):
         os.umask(0o077)
         try:
             return super().invoke(ctx)
-        except _WRONG_QUESTIONS as error:
+        except WrongQuestion as error:
             # What was asked cannot be; a program that calls us tells it from what went wrong on the way.
             fail(str(error), 2)
         except BrokenPipeError:

@@ -99,9 +99,6 @@ class Printer:
             return
         if self._columns and frame.columns != self._columns:
             raise PayloadRefused("its columns are not those of the files before it; print it by itself")
-        nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-        if nested and self._form == "csv":
-            raise PayloadRefused(f"CSV has no lists, and {', '.join(nested)} holds some: take --format json or arrow")
         frame = told_in(frame, zone)
         if self._form == "arrow":
             self._stream(frame.to_arrow())

@@ -21,10 +21,13 @@ MODULES = (
     "engine/normaliser.py",
     "engine/codec.py",
     "engine/gate.py",
+    "engine/tally.py",
     "engine/culprits.py",
     "engine/directories.py",
     "feeds/contract.py",
     "feeds/card.py",
+    "feeds/sift.py",
+    "feeds/reading.py",
 )
 _KINDS = (".py", ".toml", ".csv", ".yaml")
 _BESIDE = ("samples", "__pycache__")

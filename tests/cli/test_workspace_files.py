@@ -27,7 +27,7 @@ def test_a_torn_marker_is_one_line_that_says_what_to_do(tmp_path: Path, name: st
         (folder / "workspace.json").write_bytes(TORN[name])
     for command in (["sql", "SELECT 1"], ["feeds", "run", "--feed", RT, "--file", str(samples("spp")[0])]):
         said = typed(*command, "-w", folder)
-        clean(said, 1, "workspace.json cannot be read", "restore it from a backup")
+        clean(said, 2, "workspace.json cannot be read", "restore it from a backup")
         assert len(said.err.strip().splitlines()) == 1
 
 

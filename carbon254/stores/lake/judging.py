@@ -1,8 +1,8 @@
 """Which manifests a commit has to look into, judged by each thread for itself.
 
 pyiceberg (0.12) reads the manifests of a commit in several threads and gives all of them one evaluator, which keeps the
-manifest that it is judging in itself: two threads overwrite each other's, a manifest is passed over, and the commit ends
-with "Missing required files to delete" though every file is there. Here each judgement has an evaluator of its own.
+manifest that it is judging in itself: two threads overwrite each other's, a manifest is passed over, and the commit
+ends with "Missing required files to delete" though every file is there. Here each judgement has its own evaluator.
 """
 
 from __future__ import annotations
