@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 
 import polars as pl
 import pyarrow as pa
@@ -42,6 +43,7 @@ from .withholding import Withholding
 
 Progress = Callable[[int, int], None]
 Parsed = tuple[list[pa.Table], list[NewRecord]]
+_TURNS = count(1)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ class Rebuilder:
         # Rebuilds of two feeds of one table would each carry over what the other is about to replace.
         table = source.dataset.name
         names = {lease_of(topic): f"rebuilding {topic}", table_lease_of(table): f"rebuilding a feed of {table}"}
-        with holding(self._ledger, names, f"{how.who} {os.getpid()}@{socket.gethostname()}", self._clock) as tenure:
+        # Each turn is a holder of its own: two threads of one process must not have one lease together.
+        holder = f"{how.who} {os.getpid()}.{next(_TURNS)}@{socket.gethostname()}"
+        with holding(self._ledger, names, holder, self._clock) as tenure:
             return self._rebuild(source, start, end, now, progress, how, tenure)
 
     def _rebuild(
