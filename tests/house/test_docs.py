@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", list(pages()))
 def test_reference_pages_are_what_the_code_makes(name: str) -> None:
     assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == pages()[name], "run scripts/docs"
