@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from guardian import guard
-from sampling import chosen_by, leave_out
+from sampling import chosen_by, keep_together, leave_out
 
 guard()
 pytest_plugins = ["servers.plugin"]
@@ -29,3 +29,4 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     leave_out(items)
+    keep_together(items)

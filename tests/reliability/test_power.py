@@ -79,6 +79,7 @@ def chosen() -> list[Site]:
     return [*fast, slow[date.today().toordinal() % len(slow)]]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("site", chosen(), ids=lambda site: site.name)
 def test_without_a_sync_of_ours_a_power_cut_shows(site: Site, tmp_path: Path) -> None:
     need_strace()

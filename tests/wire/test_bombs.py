@@ -27,6 +27,7 @@ from carbon254.wire.inflate import Allowance
 GIB = 1 << 30
 
 
+@pytest.mark.slow
 def test_a_small_archive_never_grows_memory_by_what_it_would_become(tmp_path: Path) -> None:
     zeros = bytes(200 * MIB)
     files = {
