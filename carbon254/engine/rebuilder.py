@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 
 import polars as pl
@@ -25,6 +25,8 @@ from carbon254.clock import Clock, SystemClock
 from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.ddl import TABLES
+from carbon254.stores.hot.literal import within
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Act, Lease, Ledger
 from carbon254.stores.log import Log, NewRecord, Record, records_of
@@ -34,11 +36,12 @@ from .codec import decode
 from .lakekeeper import keep_seals
 from .normaliser import Normaliser
 from .outcome import Outcome
-from .proof import by_date, days_of, span_of
+from .proof import by_date, day_span, days_of, span_of
 from .quarantine import PREFIX
 from .source import Source
+from .standing import plain
 from .tenure import Tenure, holding
-from .wanting import MissingRaw, Wanting
+from .wanting import FewerPayloads, MissingRaw, Wanting
 from .withholding import Withholding
 
 Progress = Callable[[int, int], None]
@@ -116,7 +119,8 @@ class Rebuilder:
     ) -> Rebuilt:
         """Rebuild [start, end) of a feed; times are the dataset's partition column in UTC.
 
-        Raises MissingRaw, before anything is changed, where raw payloads are missing or harmed; TransientError where
+        Raises, before anything is changed, MissingRaw where raw payloads are missing or harmed, and FewerPayloads where
+        the log does not know those that the standing rows were made from; TransientError where
         another rebuild of the feed or its table is under way; LeaseLost, without swapping anything more, where another
         one took over because this process seemed dead.
         """
@@ -140,7 +144,9 @@ class Rebuilder:
         tenure: Tenure,
     ) -> Rebuilt:
         topic, dataset, lease = source.stream.topic, source.dataset, tenure.leases[0]
-        records = [record for record in self._records(topic) if self._overlaps(record, start, end)]
+        every = self._records(topic)
+        self._refuse_fewer(source, every, start, end)
+        records = [record for record in every if self._overlaps(record, start, end)]
         tables, batches = self._parsed(source, records, progress, how)
         reach("rebuild.parsed")
         table = _between(tables, dataset.partition, start, end) if tables else None
@@ -177,6 +183,19 @@ class Rebuilder:
         if progress:
             progress(len(records), len(records))
         return Rebuilt(topic, len(records), table.num_rows if table is not None else 0, rebuilt, tuple(held))
+
+    def _refuse_fewer(self, source: Source, known: Sequence[Record], start: datetime, end: datetime) -> None:
+        """Raise FewerPayloads where rows of the span stand, or were noted, whose payloads the log does not know."""
+        topic, dataset = source.stream.topic, source.dataset
+        mine = f"feed = '{topic}' AND {within(dataset, start, end)}"
+        found = set(plain(self._hot, f"SELECT DISTINCT payload FROM {TABLES}.{dataset.name} WHERE {mine}")["payload"])
+        unknown = [f"{one[:12]}…" for one in sorted(found - {record.headers["sha256"] for record in known})]
+        if not found and not known:
+            # Nothing stands here any more: the ledger still knows what was.
+            spans = {day: day_span(source.stream, date.fromisoformat(day)) for day in self._ledger.arrivals(topic)}
+            unknown = [f"those of {day}" for day, (low, high) in sorted(spans.items()) if low < end and high > start]
+        if unknown:
+            raise FewerPayloads(topic, unknown)
 
     def _parsed(self, source: Source, records: list[Record], progress: Progress | None, how: How) -> Parsed:
         """What all records came to in their order in the log, read in any order by any number of workers."""

@@ -39,6 +39,19 @@ class MissingRaw(PermanentError):
         )
 
 
+class FewerPayloads(PermanentError):
+    """The log does not know payloads that the standing rows were made from; nothing was changed."""
+
+    def __init__(self, feed: str, unknown: Sequence[str]) -> None:
+        shown = ", ".join(unknown[:_SHOWN])
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        super().__init__(
+            f"{feed} has rows of payloads that the log does not know ({shown}{more}), and nothing was changed: a "
+            "rebuild would lose them. The log is younger than the stores: restore it from the same backup as them, or "
+            f"bring the payloads in again: c254 feeds run --feed {feed} --from … --afresh"
+        )
+
+
 def refetch(feed: str, wanting: Sequence[Wanting]) -> str:
     """The commands that take harmed payloads away and ask for the days again."""
     days = sorted({day for one in wanting for day in one.days})
