@@ -17,9 +17,10 @@ HERE = Path(__file__).parent
 Line = dict[str, Any]
 _HEAD = """# Reliability: what was tried, and what came of it
 
-Written by `make test-reliability` from what the tests counted. Tier P has the short figures, of
-which `make test` runs some; tier N is the long one, of which `C254_MINUTES` takes a sample. A seed in the tables replays
-its test: `C254_SEED=… python -m pytest …`; a case of the simulator replays with `python -m reliability.simulator --seed … --only …`.
+Written by `make test-reliability` from what the tests counted. Tier P has the short figures, of which `make test` runs
+some; tier N is the long one, of which `C254_MINUTES` takes a sample. A seed in the tables replays its test:
+`C254_SEED=… python -m pytest …`; a case of the simulator replays with
+`python -m reliability.simulator --seed … --only …`.
 """
 
 
