@@ -30,6 +30,7 @@ from carbon254.engine.seeding import seed_reference
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
+from carbon254.engine.younger import begin_beyond_stores
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
@@ -240,6 +241,7 @@ def _rooms(
     hot.ensure()
     lake = lake_of(settings, workspace)
     opened.callback(lake.close)
+    begin_beyond_stores(log, hot, lake)
     cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
     opened.callback(cache.close)
     metrics, known = Metrics(), sources()

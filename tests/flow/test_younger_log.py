@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,37 @@ def test_a_replay_over_an_emptied_store_and_no_log_is_refused_by_what_the_ledger
 def test_a_replay_of_a_span_that_never_had_rows_has_nothing_to_lose(tmp_path: Path) -> None:
     with opened(tmp_path / "ws") as node:
         assert node.pipeline.replay(FEED, *SPAN, NOW).payloads == 0
+
+
+def ingested(folder: Path, price: float, minute: int) -> None:
+    with opened(folder) as node:
+        later = NOW + timedelta(minutes=minute)
+        node.pipeline.inbox.accept(Arrived(FEED, spp({"A": price}), f"{price}.csv", later, ""))
+        node.runner.drain()
+
+
+def prices(folder: Path) -> tuple[list[float], list[float], list[float]]:
+    """The newest price by the hot store, its bar and all prices of the lake."""
+    with opened(folder) as node:
+        hot = node.hot.query("SELECT lmp FROM current_prices WHERE location = 'A'").to_pylist()
+        bars = node.hot.query("SELECT close FROM ohlc_bars WHERE location = 'A' AND width = '1h'").to_pylist()
+        lake = node.lake.scan(TABLE, columns=["lmp"]).to_pylist()
+    return [r["lmp"] for r in hot], [r["close"] for r in bars], sorted(r["lmp"] for r in lake)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("copy", ["none", "older"])
+def test_what_comes_after_reaches_every_store(tmp_path: Path, copy: str) -> None:
+    folder, kept = tmp_path / "ws", tmp_path / "kept"
+    ingested(folder, 20.0, 0)
+    kept.mkdir()
+    for path in folder.glob("log.db*"):
+        shutil.copy(path, kept)
+    for minute in range(1, 6):
+        ingested(folder, 20.0 + minute, minute)
+    without_log(folder)
+    if copy == "older":
+        for path in kept.iterdir():
+            shutil.copy(path, folder)
+    ingested(folder, 40.0, 9)
+    assert prices(folder) == ([40.0], [40.0], [20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 40.0])
