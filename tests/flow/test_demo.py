@@ -55,9 +55,10 @@ def test_every_feed_tells_what_its_newest_day_was_made_of(node: Node) -> None:
     for topic, source in sources().items():
         entry = next(one for one in node.ledger.entries(topic, limit=9) if one.payloads)
         told = node.pipeline.repair.lineage(source, date.fromisoformat(entry.partition))
-        (rows, *_) = [one for one in told.nodes if one.table == source.dataset.name]
-        assert rows.rows == sum(one.rows for one in told.payloads) > 0, topic
-        assert 0 < sum(one.standing for one in told.payloads) <= rows.rows, topic
+        # A market day that spans the turn of a month lies in two partitions.
+        rows = sum(one.rows for one in told.nodes if one.table == source.dataset.name)
+        assert rows == sum(one.rows for one in told.payloads) > 0, topic
+        assert 0 < sum(one.standing for one in told.payloads) <= rows, topic
 
 
 def test_all_that_the_demo_stored_is_proved_by_its_payloads(node: Node) -> None:
