@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import polars as pl
 import pyarrow as pa
 
 from carbon254.clock import Clock
@@ -189,7 +190,10 @@ def _compared(receipt: Receipt, table: pa.Table) -> list[str]:
     if then.each and now.each:
         told += [f"row {at} of the receipt is not there any more" for at in strangers(then.each, now.each, _SHOWN)]
         for at in strangers(now.each, then.each, _SHOWN):
-            row = {name: column[at - 1].as_py() for name, column in zip(table.column_names, table.columns, strict=True)}
+            row = {
+                name: pl.Series(one.slice(at - 1, 1))[0]
+                for name, one in zip(table.column_names, table.columns, strict=True)
+            }
             told.append("now instead: " + ", ".join(f"{name}={value}" for name, value in row.items()))
     return told
 
