@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -219,6 +220,17 @@ def open_node(
     return node
 
 
+def _open_hot(settings: Settings, workspace: Workspace) -> HotStore:
+    """The hot store with its tables."""
+    hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
+    try:
+        hot.ensure()
+    except BaseException:
+        hot.close()
+        raise
+    return hot
+
+
 def _rooms(
     settings: Settings,
     secrets: Mapping[str, str],
@@ -228,22 +240,24 @@ def _rooms(
     opened: ExitStack,
 ) -> Node:
     """Open every room; `opened` closes those that are open where a later one does not open."""
-    raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
-    log = open_named_log(settings, workspace, shares)
-    opened.callback(log.close)
-    ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
-    opened.callback(ledger.close)
-    reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
-    opened.callback(reference.close)
-    hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
-    opened.callback(hot.close)
-    hot.ensure()
-    lake = lake_of(settings, workspace)
-    opened.callback(lake.close)
-    cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
-    opened.callback(cache.close)
-    metrics, known = Metrics(), sources()
-    seed_reference(reference, log, known.values(), clock.now())
+    with ThreadPoolExecutor(1, "c254-opening") as beside:
+        # The engine loads and makes its tables outside Python, while the other rooms open.
+        opening = beside.submit(_open_hot, settings, workspace)
+        opened.callback(lambda: None if opening.exception() else opening.result().close())
+        raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
+        log = open_named_log(settings, workspace, shares)
+        opened.callback(log.close)
+        ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
+        opened.callback(ledger.close)
+        reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
+        opened.callback(reference.close)
+        metrics, known = Metrics(), sources()
+        seed_reference(reference, log, known.values(), clock.now())
+        lake = lake_of(settings, workspace)
+        opened.callback(lake.close)
+        cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
+        opened.callback(cache.close)
+        hot = opening.result()
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
