@@ -54,8 +54,9 @@ from carbon254.telemetry import Metrics
 from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
 
-# How long bars rest after they were made: a window that stays open is made again once for all that came meanwhile.
-_BARS_REST_S = 2.0
+# How long bars rest after they were made, and while nobody watches them come: a window that stays open is made again
+# once for all that came meanwhile.
+_BARS_REST_S, _BARS_UNSEEN_S = 2.0, 5.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
@@ -177,6 +178,10 @@ def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake 
     return Intake(pushed, inbox, log, clock.now)
 
 
+def _bars_rest_s(cache: Cache) -> float:
+    return _BARS_REST_S if cache.watched() else _BARS_UNSEEN_S
+
+
 def _hand_back(hot: HotStore) -> None:
     """Memory that nothing needs any more, back to the system."""
     hot.give_back()
@@ -292,7 +297,7 @@ def _rooms(
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _BARS_REST_S}
+    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
     at_rest = {"audit": days.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
