@@ -202,14 +202,14 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "")
     from rich.table import Table
     from rich.text import Text
 
+    from .tables import write
+
     found = [list(row) for row in rows]
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(found) and all(isinstance(row[index], int | float | None) for row in found)
         table.add_column(Text(plain(name)), justify="right" if numeric else "left", no_wrap=index == 0)
-    for row in found:
-        table.add_row(*(Text(plain(cell(value))) for value in row))
-    out.print(table)
+    write(out.console, table, [[plain(cell(value)) for value in row] for row in found])
 
 
 def tell(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
