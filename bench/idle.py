@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from carbon254.cli.asking import ask
@@ -29,6 +30,10 @@ _PATIENCE_S = 900.0
 _COMMANDS: dict[str, Sequence[str]] = {
     "sql": ("sql", "SELECT 1"),
     "status": ("status",),
+    "prices": ("prices", "SPP", "yesterday", "now"),
+    "feeds": ("feeds", "list"),
+    "standing": ("feeds", "status"),
+    "held": ("quality", "held"),
     "letters": ("dlq", "list"),
     "help": ("--help",),
 }
@@ -42,16 +47,34 @@ def processor_s(pid: int) -> float:
 
 
 def standing(pid: int) -> dict[str, int]:
-    """Resident memory in MB and threads, as the system counts them."""
+    """Resident memory in MB (all, its share of what processes share, and its own alone) and threads."""
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     facts = dict(line.split(":", 1) for line in lines)
-    return {"memory_mb": int(facts["VmRSS"].split()[0]) // 1024, "threads": int(facts["Threads"])}
+    rolled = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()[1:]
+    held = {name: int(rest.split()[0]) // 1024 for name, _, rest in (line.partition(":") for line in rolled)}
+    return {
+        "memory_mb": held["Rss"],
+        "memory_shared_out_mb": held["Pss"],
+        "memory_own_mb": held["Anonymous"],
+        "threads": int(facts["Threads"]),
+    }
+
+
+def wakings(pid: int) -> int:
+    """How often its threads were put on a processor."""
+    found = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/status"):
+        # A thread may end while it is looked at.
+        with suppress(OSError):
+            lines = path.read_text("utf-8").splitlines()
+            found += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+    return found
 
 
 def timed(words: Sequence[str], folder: Path) -> tuple[float, float]:
     """Seconds of wall, and of processor, that a command beside the node takes."""
     began, before = time.perf_counter(), os.times()
-    option = [] if words == ("--help",) else ["-w", str(folder)]
+    option = [] if words in (("--help",), ("feeds", "list")) else ["-w", str(folder)]
     subprocess.run([*_C254, *words, *option], check=True, capture_output=True, timeout=_PATIENCE_S)
     after = os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
@@ -85,8 +108,9 @@ def main(seconds: float, demo: bool) -> dict[str, object]:
         try:
             until_ready = ready(child, folder)
             time.sleep(_SETTLE_S["demo" if demo else "node"])
-            before, began = processor_s(child.pid), time.monotonic()
+            before, woken, began = processor_s(child.pid), wakings(child.pid), time.monotonic()
             time.sleep(seconds)
+            woken = max(0, wakings(child.pid) - woken)
             used = (processor_s(child.pid) - before) / (time.monotonic() - began)
             facts = standing(child.pid)
             files = sum(1 for _ in files_below(folder))
@@ -100,6 +124,7 @@ def main(seconds: float, demo: bool) -> dict[str, object]:
     return {
         "bench": "idle demo" if demo else "idle node",
         "processor_percent": round(100 * used, 1),
+        "wakings_per_s": round(woken / seconds, 1),
         **facts,
         "files": files,
         **until_ready,

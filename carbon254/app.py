@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,8 +55,9 @@ from carbon254.telemetry import Metrics
 from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
 
-# How long bars rest after they were made: a window that stays open is made again once for all that came meanwhile.
-_BARS_REST_S = 2.0
+# How long bars rest after they were made, and while nobody watches them come: a window that stays open is made again
+# once for all that came meanwhile.
+_BARS_REST_S, _BARS_UNSEEN_S = 2.0, 5.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
@@ -177,6 +179,10 @@ def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake 
     return Intake(pushed, inbox, log, clock.now)
 
 
+def _bars_rest_s(cache: Cache) -> float:
+    return _BARS_REST_S if cache.watched() else _BARS_UNSEEN_S
+
+
 def _hand_back(hot: HotStore) -> None:
     """Memory that nothing needs any more, back to the system."""
     hot.give_back()
@@ -220,6 +226,17 @@ def open_node(
     return node
 
 
+def _open_hot(settings: Settings, workspace: Workspace) -> HotStore:
+    """The hot store with its tables."""
+    hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
+    try:
+        hot.ensure()
+    except BaseException:
+        hot.close()
+        raise
+    return hot
+
+
 def _rooms(
     settings: Settings,
     secrets: Mapping[str, str],
@@ -229,23 +246,25 @@ def _rooms(
     opened: ExitStack,
 ) -> Node:
     """Open every room; `opened` closes those that are open where a later one does not open."""
-    raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
-    log = open_named_log(settings, workspace, shares)
-    opened.callback(log.close)
-    ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
-    opened.callback(ledger.close)
-    reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
-    opened.callback(reference.close)
-    hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
-    opened.callback(hot.close)
-    hot.ensure()
-    lake = lake_of(settings, workspace)
-    opened.callback(lake.close)
+    with ThreadPoolExecutor(1, "c254-opening") as beside:
+        # The engine loads and makes its tables outside Python, while the other rooms open.
+        opening = beside.submit(_open_hot, settings, workspace)
+        opened.callback(lambda: None if opening.exception() else opening.result().close())
+        raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
+        log = open_named_log(settings, workspace, shares)
+        opened.callback(log.close)
+        ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
+        opened.callback(ledger.close)
+        reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
+        opened.callback(reference.close)
+        metrics, known = Metrics(), sources()
+        seed_reference(reference, log, known.values(), clock.now())
+        lake = lake_of(settings, workspace)
+        opened.callback(lake.close)
+        cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
+        opened.callback(cache.close)
+        hot = opening.result()
     begin_beyond_stores(log, hot, lake)
-    cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
-    opened.callback(cache.close)
-    metrics, known = Metrics(), sources()
-    seed_reference(reference, log, known.values(), clock.now())
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
@@ -280,7 +299,7 @@ def _rooms(
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _BARS_REST_S}
+    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
     at_rest = {"audit": days.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)

@@ -49,7 +49,7 @@ def ask(url: str, path: str, body: Mapping[str, Any] | None = None, **query: Any
     """What a node answers, from JSON. Raises QueryRefused with its reason, TransientError where it does not answer."""
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_PATIENCE_S)
-    asked = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+    asked = urlencode({name: value for name, value in query.items() if value not in (None, "", [])}, True)
     target = f"{path}?{asked}" if asked else path
     try:
         if body is None:

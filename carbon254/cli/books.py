@@ -31,6 +31,7 @@ from carbon254.workspace import Workspace
 
 from .beside import CONSUMERS
 from .console import cell, market_day, out, settings_of, tell, to_read
+from .standing import HEADS
 
 BACKENDS = ("sqlite", "postgres", "clickhouse")
 _LAST = 10
@@ -104,7 +105,7 @@ def standing(workspace: Path, feed: str, backend: str = "", as_json: bool = Fals
     if feed and as_json:
         _partitions(last, as_json)
         return
-    tell(("feed", "batches", "rows", "watermark", "open letters"), rows, as_json)
+    tell(HEADS, rows, as_json)
     if as_json:
         return
     out.print("records to carry: " + ", ".join(f"{name} {lag:,}" for name, lag in lags.items()), highlight=False)

@@ -11,6 +11,7 @@ import typer
 
 from carbon254.errors import BadLabel
 
+from . import trading
 from .console import AsJson, House, market_day, moment, out, say, show, stamp
 
 if TYPE_CHECKING:
@@ -232,3 +233,7 @@ def _step(text: str) -> timedelta:
 
 def _spelled(name: str) -> str:
     return {"ISONE": "ISO-?NE", "EIA-930": "EIA-?930"}.get(name, name)
+
+
+for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
+    app.command()(answer)

@@ -20,6 +20,8 @@ from carbon254.errors import BadLabel, Carbon254Error, WrongQuestion, WrongSpan
 from carbon254.nearest import pick
 from carbon254.workspace import DEFAULT, DEMO, stored_default
 
+from .parameters import read_late
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -90,6 +92,19 @@ FORMS = ("csv", "json", "arrow")
 class House(TyperGroup):
     """A command group whose expected errors are one line on standard error, without a traceback."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        found = super().get_command(ctx, cmd_name)
+        if found is not None:
+            read_late(found.get_params(ctx))
+        return found
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        read_late(self.get_params(ctx))
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         # What a command makes, in a workspace or beside it, is its user's alone.
         os.umask(0o077)
@@ -113,10 +128,10 @@ class House(TyperGroup):
             fail(str(error))
 
 
-def group(said: str) -> typer.Typer:
+def group(said: str, kind: type[House] = House) -> typer.Typer:
     """A group of commands as all of ours are; `said` is its help."""
     return typer.Typer(
-        cls=House, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown", help=said
+        cls=kind, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown", help=said
     )
 
 
@@ -187,14 +202,14 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "")
     from rich.table import Table
     from rich.text import Text
 
+    from .tables import write
+
     found = [list(row) for row in rows]
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(found) and all(isinstance(row[index], int | float | None) for row in found)
         table.add_column(Text(plain(name)), justify="right" if numeric else "left", no_wrap=index == 0)
-    for row in found:
-        table.add_row(*(Text(plain(cell(value))) for value in row))
-    out.print(table)
+    write(out.console, table, [[plain(cell(value)) for value in row] for row in found])
 
 
 def tell(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:

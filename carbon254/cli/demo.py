@@ -40,12 +40,15 @@ def demo(
     The data are emulated and have a workspace of their own. Exit 1 if a request failed.
     Example: `c254 demo --once --json`
     """
-    from carbon254.app import open_node
-    from carbon254.emulator.server import running
+    from carbon254.memory import loading
 
-    from .console import settings_of
-    from .origin import keep_apart
-    from .seeding import Plan, seed_workspace
+    with loading():
+        from carbon254.app import open_node
+        from carbon254.emulator.server import running
+
+        from .console import settings_of
+        from .origin import keep_apart
+        from .seeding import Plan, seed_workspace
 
     began, now = time.monotonic(), datetime.now(UTC)
     live_from = now if once else now - timedelta(hours=_LIVE_HOURS)

@@ -168,6 +168,11 @@ def status(
 
     Example: `c254 feeds status --feed iso.rt.lmp.spp`
     """
+    from .asking import node_of
+    from .standing import told_by
+
+    if not (feed or backend) and (url := node_of(workspace)) and told_by(url, as_json):
+        return
     from carbon254.feeds import feed as find
 
     from .books import standing

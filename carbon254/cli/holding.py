@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from carbon254.engine.releasing import Released
 
 _COLUMNS = ("feed", "market day", "check", "rows", "since", "payload", "id of the first", "reason")
+_ROWS = """SELECT row_id, feed, market_day, location_id, interval_start, check_id, row FROM quarantine
+WHERE status = 'held' {mine} ORDER BY feed, held_at, interval_start, location_id"""
+_GROUPS = """SELECT feed, market_day, check_id, count() AS rows, min(held_at) AS since, payload, min(row_id) AS id,
+any(reason) AS reason FROM quarantine WHERE status = 'held' {mine}
+GROUP BY feed, market_day, check_id, payload ORDER BY feed, market_day, since, check_id"""
+_HELD_DAYS = """SELECT feed, market_day, status, score, completeness, failed_checks, why FROM verdicts
+WHERE status = 'held' {mine} ORDER BY feed, market_day"""
 _DAYS = ("feed", "market day", "status", "score", "completeness", "failed checks", "why")
 
 
@@ -40,31 +48,19 @@ def held(
 
     Example: `c254 quality held`, or `c254 quality held --feed iso.da.lmp.spp --rows`
     """
-    import carbon254
-    from carbon254.api.queries import literal
-    from carbon254.feeds import feed as find
+    mine = ""
+    if feed:
+        from carbon254.feeds import feed as find
+        from carbon254.stores.hot.literal import literal
 
-    mine = f"AND feed = {literal(find(feed).topic)}" if feed else ""
-    with carbon254.open(existing(workspace)) as reader:
-        if rows:
-            sql = (
-                "SELECT row_id, feed, market_day, location_id, interval_start, check_id, row FROM quarantine "
-                f"WHERE status = 'held' {mine} ORDER BY feed, held_at, interval_start, location_id"
-            )
-            found = [_plain(row) for row in reader.sql(sql).to_polars().iter_rows()]
-            tell(("id", "feed", "market day", "place", "interval start", "check", "row"), found, as_json)
-            return
-        groups = reader.sql(
-            "SELECT feed, market_day, check_id, count() AS rows, min(held_at) AS since, payload, min(row_id) AS id, "
-            f"any(reason) AS reason FROM quarantine WHERE status = 'held' {mine} "
-            "GROUP BY feed, market_day, check_id, payload ORDER BY feed, market_day, since, check_id"
-        ).to_polars()
-        days = reader.sql(
-            "SELECT feed, market_day, status, score, completeness, failed_checks, why FROM verdicts "
-            f"WHERE status = 'held' {mine} ORDER BY feed, market_day"
-        ).to_polars()
+        mine = f"AND feed = {literal(find(feed).topic)}"
+    if rows:
+        (found,) = _asked(workspace, _ROWS.format(mine=mine))
+        tell(("id", "feed", "market day", "place", "interval start", "check", "row"), found, as_json)
+        return
+    groups, days = _asked(workspace, _GROUPS.format(mine=mine), _HELD_DAYS.format(mine=mine))
     if as_json:
-        tell(_COLUMNS, [_plain(row) for row in groups.iter_rows()], as_json)
+        tell(_COLUMNS, groups, as_json)
         return
     _show(groups, days)
 
@@ -106,19 +102,34 @@ def _released(workspace: Path, feed: str, day: date | None, ids: list[str], reas
         return node.pipeline.release(topic, day, ids, Release(node.clock.now(), _who(), reason.strip()))
 
 
-def _show(groups: Any, days: Any) -> None:
-    if not groups.height and not days.height:
+def _asked(workspace: Path, *statements: str) -> list[list[list[Any]]]:
+    """The rows of each statement, as people read them: from the running node in plain JSON where that tells them."""
+    from .asking import node_of, query
+
+    if url := node_of(workspace):
+        answers = [query(url, statement) for statement in statements]
+        if all(answer is not None for answer in answers):
+            return [[_plain(row) for row in answer.rows] for answer in answers if answer is not None]
+    import carbon254
+
+    with carbon254.open(existing(workspace)) as reader:
+        frames = [reader.sql(statement).to_polars() for statement in statements]
+    return [[_plain(row) for row in frame.iter_rows()] for frame in frames]
+
+
+def _show(groups: Sequence[Sequence[Any]], days: Sequence[Sequence[Any]]) -> None:
+    if not groups and not days:
         out.print("nothing is held")
         return
-    if groups.height:
-        tell(_COLUMNS, [_plain(row) for row in groups.iter_rows()], False)
-    if days.height:
+    if groups:
+        tell(_COLUMNS, groups, False)
+    if days:
         out.print("market days with a held verdict:")
-        tell(_DAYS, [_plain(row) for row in days.iter_rows()], False)
+        tell(_DAYS, days, False)
     say('let something out with: c254 quality release FEED DAY --reason "…"')
 
 
-def _plain(row: tuple[Any, ...]) -> list[Any]:
+def _plain(row: Iterable[Any]) -> list[Any]:
     """Cells as people read them; a payload's digest is told by its beginning."""
     told = [one.isoformat() if isinstance(one, date) and not hasattr(one, "hour") else one for one in row]
     return [f"{one[:12]}…" if isinstance(one, str) and len(one) == 64 else one for one in told]

@@ -1,63 +1,92 @@
-"""`c254`: every command. What is heavy is imported by the command that needs it."""
+"""`c254`: every command. A command's module is imported when the command is named, or listed with all others."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from carbon254 import __version__
 
-from . import (
-    bootstrap,
-    calendar,
-    demo,
-    dlq,
-    doctor,
-    feeds,
-    generate,
-    holding,
-    instruments,
-    lake,
-    node,
-    places,
-    proving,
-    quality,
-    services,
-    sql,
-    trading,
-    units,
-    vintages,
-)
-from .console import group
+from .console import House, group
 
-app = group("Market prices from wire bytes to SQL, Python and a live page.\n\nStart with: `c254 demo`")
-app.add_typer(feeds.app, name="feeds")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(lake.app, name="lake")
-app.add_typer(calendar.app, name="calendar")
-app.add_typer(quality.app, name="quality")
-quality.app.command()(holding.held)
-quality.app.command()(holding.release)
-app.add_typer(places.app, name="places")
-app.add_typer(instruments.app, name="instruments")
-for answer in (trading.holidays, trading.blocks, trading.gas, trading.contract, trading.strip):
-    calendar.app.command()(answer)
-app.command("up")(node.up)
-app.command("serve")(services.serve)
-app.command("bootstrap")(bootstrap.bootstrap)
-app.command("stop")(node.stop)
-app.command("status")(node.status)
-app.command("logs")(node.logs)
-app.command("demo")(demo.demo)
-app.command("sql")(sql.sql)
-app.command("prices")(vintages.prices)
-app.command("ladder")(vintages.ladder)
-app.command("verify")(proving.verify)
-app.command("generate")(generate.generate)
-app.command("emulator")(generate.emulator)
-app.command("doctor")(doctor.doctor)
-app.command("units", context_settings={"ignore_unknown_options": True})(units.units)
+# Command → the function that answers it in a module of this package; or the group of commands.
+_PLACES = {
+    "up": "node:up",
+    "serve": "services:serve",
+    "bootstrap": "bootstrap:bootstrap",
+    "stop": "node:stop",
+    "status": "node:status",
+    "logs": "node:logs",
+    "demo": "demo:demo",
+    "sql": "sql:sql",
+    "prices": "vintages:prices",
+    "ladder": "vintages:ladder",
+    "verify": "proving:verify",
+    "generate": "generate:generate",
+    "emulator": "generate:emulator",
+    "doctor": "doctor:doctor",
+    "units": "units:units",
+    "feeds": "feeds:app",
+    "dlq": "dlq:app",
+    "lake": "lake:app",
+    "calendar": "calendar:app",
+    "quality": "quality:app",
+    "places": "places:app",
+    "instruments": "instruments:app",
+}
+_SETTINGS = {"units": {"ignore_unknown_options": True}}
+
+
+class _Loaded(MutableMapping[str, Any]):
+    """Commands by name, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _make(name, _PLACES[name])
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made or name in _PLACES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*_PLACES, *self._made)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _make(name: str, place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(f"{__package__}.{module}"), attribute)
+    holder = group("")
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name, context_settings=_SETTINGS.get(name))(found)
+    return typer.main.get_group(holder).commands[name]
+
+
+class Commands(House):
+    """The group of all commands."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = _Loaded()
+
+
+app = group("Market prices from wire bytes to SQL, Python and a live page.\n\nStart with: `c254 demo`", Commands)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace, Workspace, err, fail, out, plain, show
+from .console import DEFAULT_WORKSPACE, EmulatorUrl, NewWorkspace, Workspace, err, fail, out, plain
 
 if TYPE_CHECKING:
     from carbon254.workspace import Running
@@ -125,31 +125,13 @@ def status(
     where = f"node at {running.url} (process {running.pid})" if running else "no node runs it"
     kind = " of emulated data" if folder.emulated() else ""
     out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB{kind}, {where}", highlight=False)
-    if running and _told_by(running.url):
+    from .standing import told_by
+
+    if running and told_by(running.url):
         return
     from .books import standing
 
     standing(workspace, "")
-
-
-def _told_by(url: str) -> bool:
-    """Print how every feed stands, from its node; whether it answered."""
-    from carbon254.errors import Carbon254Error
-
-    from .asking import ask
-
-    try:
-        found = ask(url, "/v1/feeds")
-    except Carbon254Error:
-        return False
-    feeds = sorted(
-        (one for one in found["feeds"] if one["payloads"] or one["open_letters"]), key=lambda one: one["topic"]
-    )
-    heads = ("feed", "batches", "rows", "watermark", "open letters")
-    show(heads, [[one[name] for name in ("topic", "payloads", "rows", "watermark", "open_letters")] for one in feeds])
-    lags = ", ".join(f"{name} {lag:,}" for name, lag in found["lag"].items())
-    out.print(f"{found['lag_unit']} to carry: {lags}", highlight=False)
-    return True
 
 
 def logs(

@@ -13,6 +13,7 @@ import typer
 
 from carbon254.errors import WorkspaceError
 
+from . import holding
 from .console import (
     DEFAULT_WORKSPACE,
     AsJson,
@@ -278,3 +279,7 @@ def _frame(path: Path, feed: Feed) -> pl.DataFrame:
     instants = [one.name for one in kind.columns if one.type == "timestamp" and one.name in frame.columns]
     texts = [name for name in instants if frame.schema[name] == pl.String]
     return frame.with_columns(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in texts)
+
+
+app.command()(holding.held)
+app.command()(holding.release)

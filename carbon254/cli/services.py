@@ -41,15 +41,18 @@ def serve(
     Several of one stage share the partitions. Each needs a workspace of its own.
     Example: `C254_KAFKA_BOOTSTRAP=kafka://kafka:9092 c254 serve project --workspace project`
     """
-    from carbon254.app import SHARES, open_node
     from carbon254.feeds import feed as find
-    from carbon254.poller import Poller
-    from carbon254.telemetry import configure_logging
+    from carbon254.memory import loading
 
-    from .console import secrets, settings_of
-    from .origin import keep_apart
-    from .ports import listener
-    from .serving import Served, carry, is_up
+    with loading():
+        from carbon254.app import SHARES, open_node
+        from carbon254.poller import Poller
+        from carbon254.telemetry import configure_logging
+
+        from .console import secrets, settings_of
+        from .origin import keep_apart
+        from .ports import listener
+        from .serving import Served, carry, is_up
 
     feed = [find(topic).topic for topic in feed or ()]
     settings = settings_of(workspace, emulator_url=emulator_url)

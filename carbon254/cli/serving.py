@@ -26,6 +26,7 @@ from .console import out
 
 # A busy machine may take long; a server that is alive and has not begun by then never will.
 _START_TIMEOUT_S = 300.0
+_SETTLED_AFTER_S = 10.0
 
 
 class Served:
@@ -113,7 +114,6 @@ def carry(node: Node, served: Served, feeding: Feeding, greet: Callable[[], None
     node.workspace.announce(served.url)
     feeding.start()
     greet()
-    settled()
     _wait_for_signal()
     served.drain()
     feeding.stop()
@@ -131,4 +131,7 @@ def _wait_for_signal() -> None:
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
-    asked.wait()
+    # Looking for cycles stops every thread for half a second: whoever waits for the node is answered before that.
+    if not asked.wait(_SETTLED_AFTER_S):
+        settled()
+        asked.wait()

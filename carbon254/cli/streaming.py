@@ -20,7 +20,7 @@ _INTERVAL = timedelta(minutes=5)
 _STEP_S = 3
 _TICKS_A_SECOND = 5
 # While nobody looks at the page, its ticks come in fewer, larger messages.
-_UNSEEN_S = 30
+_UNSEEN_S = 60
 
 
 class Stream:
@@ -65,7 +65,7 @@ class Stream:
                 structlog.get_logger().warning("fetch failed", feed=topic, error=str(error))
 
     def _tick(self) -> None:
-        """Wait a second, and send the ticks since the last: each second while somebody looks, else each half minute."""
+        """Wait a second, and send the ticks since the last: each second while somebody looks, else each minute."""
         self._stop.wait(1.0)
         now = datetime.now(UTC)
         seconds = min(_UNSEEN_S, int((now - self._told).total_seconds()))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carbon254.errors import RunsMixed
+from carbon254.errors import Carbon254Error, RunsMixed
 
 from .console import (
     DEFAULT_WORKSPACE,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from carbon254.reader import Result
 
 _COLUMNS = ("market_run", "location", "interval_start", "lmp", "congestion", "loss", "known_at", "known_basis")
+_INSTANTS = ("interval_start", "known_at")
 _CHANGE = ("market_run", "location", "interval_start", "lmp_from", "lmp_to", "change", "known_from", "known_to")
 
 Market = Annotated[str, typer.Argument(help="Market, e.g. MISO.")]
@@ -61,13 +64,18 @@ def prices(
     Name the run where several answer: they are told on standard error, and refused with C254_STRICT=1.
     Example: `c254 prices MISO 2025-07-01 2025-07-02 INDIANA.HUB --rung S7 --against S105`
     """
+    if against and not rung:
+        raise typer.BadParameter("--against needs --rung: the earlier of the two, e.g. --rung S7 --against S105")
+    form = form_of(form, "table")
+    if form == "table" and not against:
+        asked = {"market": market, "start": start, "end": end, "location": location, "run": run}
+        if _told_by_node(workspace, asked | {"as_of": as_of, "rung": rung, "basis": basis, "tz": tz}):
+            return
     import carbon254
     from carbon254.calendars import market as market_named
 
-    if against and not rung:
-        raise typer.BadParameter("--against needs --rung: the earlier of the two, e.g. --rung S7 --against S105")
     zone = zone_of(market_named(market).clock if tz.lower() == "market" else tz).key
-    span, places, form = (moment(start, zone), moment(end, zone)), location or [], form_of(form, "table")
+    span, places = (moment(start, zone), moment(end, zone)), location or []
     with carbon254.open(workspace) as reader, warnings.catch_warnings():
         # What is warned of stands in the note, which is printed.
         warnings.simplefilter("ignore", RunsMixed)
@@ -102,6 +110,34 @@ def ladder(
     gate = facts["gate"]
     say(f"day-ahead gate: {gate['time']} {gate['clock']}, {gate['days_before']} day before [{gate['basis']}]")
     say("basis: P primary source, S secondary, K not looked up. No rung is the last: operators restate years later.")
+
+
+def _told_by_node(workspace: Path, asked: dict[str, Any]) -> bool:
+    """Print what a running node answers, where it does and plain JSON holds it all; whether it did.
+
+    What a node refuses, and what is refused here alone, is told by the longer way.
+    """
+    from .asking import ask, node_of
+
+    url = node_of(workspace)
+    if not url or os.environ.get("C254_STRICT"):
+        return False
+    try:
+        found = ask(url, "/v1/prices", **asked)
+    except Carbon254Error:
+        return False
+    if found["truncated"]:
+        return False
+    rows = [[_cell(name, row[name]) for name in _COLUMNS] for row in found["rows"]]
+    show(_COLUMNS, rows)
+    say(f"{len(rows):,} rows")
+    if found.get("note"):
+        say(found["note"])
+    return True
+
+
+def _cell(name: str, value: Any) -> Any:
+    return datetime.fromisoformat(value) if value is not None and name in _INSTANTS else value
 
 
 def _print(found: Result, columns: tuple[str, ...], form: str, zone: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from carbon254.errors import NothingYet, PayloadRefused, UnknownFeed
 from carbon254.model import Stream
@@ -22,8 +22,9 @@ from carbon254.wire.text import utf8_head
 
 from .answers import explain
 from .card import load_card
-from .contract import Counted, Payload, Request, Rows
-from .reading import parsed, read
+
+if TYPE_CHECKING:
+    from .contract import Counted, Payload, Request, Rows
 
 _HEAD = 65_536
 # An answer without rows is never longer.
@@ -43,11 +44,16 @@ class Feed:
 
     def parse(self, payload: Payload) -> Iterator[Rows]:
         """Rows of an unpacked payload. Raises PayloadRefused."""
+        from .reading import parsed
+
         member = self._member("parse")
         return parsed(payload, member.parse, getattr(member, "explain", None))
 
     def read(self, name: str, data: bytes) -> Iterator[Rows]:
         """Rows of a payload as it came: of an archive, those of all its members. Raises PayloadRefused."""
+        from .contract import Payload
+        from .reading import read
+
         together = getattr(self._member("parse"), "parse_members", None)
         return read(Payload(data, name, self.stream), self.parse, together)
 

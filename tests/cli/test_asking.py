@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,18 @@ from carbon254.cli.serving import Served
 from carbon254.errors import NoWorkspace, QueryRefused, TransientError
 from carbon254.settings import Settings
 
-HEAVY = ("polars", "pyarrow", "chdb", "clickhouse_connect", "sqlalchemy", "pyiceberg", "fastapi", "httpx2", "numpy")
+HEAVY = (
+    "pydantic",
+    "polars",
+    "pyarrow",
+    "chdb",
+    "clickhouse_connect",
+    "sqlalchemy",
+    "pyiceberg",
+    "fastapi",
+    "httpx2",
+    "numpy",
+)
 STATEMENTS = [
     "SELECT 1",
     "SELECT number, toString(number) AS text, number = 1 AS is_one FROM numbers(3)",
@@ -59,28 +71,78 @@ def test_the_short_way_says_what_the_long_way_says(
     assert short.code == 0
 
 
+READING = [
+    ["status"],
+    ["dlq", "list"],
+    ["feeds", "status"],
+    ["feeds", "status", "--json"],
+    ["quality", "held"],
+    ["quality", "held", "--json"],
+    ["quality", "held", "--rows"],
+    ["prices", "SPP", "2025-07-01", "2025-07-02"],
+    ["prices", "spp", "2025-07-01", "2025-07-02", "--run", "rtbm", "--tz", "market"],
+    ["prices", "SPP", "2025-07-01", "2025-07-02", "SPPNORTH_HUB", "SPPSOUTH_HUB", "--tz", "America/Chicago"],
+    ["prices", "SPP", "2024-07-01", "2024-07-02"],
+    ["prices", "SPP", "2025-07-01", "2025-07-02", "--as-of", "2025-07-01T07:00"],
+    ["prices", "SPPP", "2025-07-01", "2025-07-02"],
+    ["prices", "SPP", "2025-07-02", "2025-07-01"],
+    ["prices", "SPP", "2025-13-01", "2025-07-01"],
+]
+
+
+@pytest.mark.parametrize("words", READING, ids=" ".join)
 def test_reading_commands_say_the_same_beside_the_node_and_without_it(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside = [typed(*words, "-w", workspace) for words in (["status"], ["dlq", "list"])]
-    monkeypatch.setattr("carbon254.cli.node._told_by", lambda _: False)
+    beside = typed(*words, "-w", workspace)
+    monkeypatch.setattr("carbon254.cli.standing.told_by", lambda *_: False)
     monkeypatch.setattr("carbon254.cli.asking.node_of", lambda _: None)
-    alone = [typed(*words, "-w", workspace) for words in (["status"], ["dlq", "list"])]
-    # The size of a workspace moves while its node runs.
-    assert [one.out.split("\n", 1)[1] for one in beside] == [one.out.split("\n", 1)[1] for one in alone]
-    assert "records to carry: normalise 0" in beside[0].out
+    alone = typed(*words, "-w", workspace)
+    if words == ["status"]:
+        # The size of a workspace moves while its node runs.
+        assert beside.out.split("\n", 1)[1] == alone.out.split("\n", 1)[1]
+        assert "records to carry: normalise 0" in beside.out
+    else:
+        assert beside == alone
 
 
-@pytest.mark.parametrize("words", [["sql", "SELECT 1"], ["status"], ["dlq", "list"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sql", "SELECT 1"],
+        ["status"],
+        ["dlq", "list"],
+        ["feeds", "status"],
+        ["quality", "held"],
+        ["prices", "SPP", "2025-07-01", "2025-07-02"],
+    ],
+    ids=" ".join,
+)
 def test_nothing_heavy_is_loaded_to_ask_a_node(words: list[str], workspace: Path) -> None:
-    code = (
+    assert _loaded(*words, "-w", workspace) == []
+
+
+def test_nothing_heavy_is_loaded_to_list_feeds_or_commands(workspace: Path) -> None:
+    assert _loaded("feeds", "list") == []
+    assert set(_loaded("--help")) <= {"pydantic"}
+
+
+def test_a_command_loads_no_other_command() -> None:
+    ours = [f"carbon254.cli.{name}" for name in ("feeds", "doctor", "calendar", "node", "lake", "places")]
+    assert _loaded("logs", "-w", "nowhere", of=ours, code=1) == ["carbon254.cli.node"]
+
+
+def _loaded(*words: object, of: Sequence[str] = HEAVY, code: int = 0) -> list[str]:
+    """Which of these modules a command loads in a process of its own."""
+    script = (
         "import sys; from carbon254.cli.main import app\n"
         "try: app(sys.argv[1:], prog_name='c254')\n"
-        f"finally: print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+        f"finally: print([name for name in {list(of)!r} if name in sys.modules], file=sys.stderr)"
     )
-    command = [sys.executable, "-c", code, *words, "-w", str(workspace)]
+    command = [sys.executable, "-c", script, *map(str, words)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0 and done.stderr.splitlines()[-1] == "[]", done.stderr
+    assert done.returncode == code, done.stderr
+    return ast.literal_eval(done.stderr.splitlines()[-1])
 
 
 def test_what_a_node_refuses_or_does_not_answer_is_one_line(workspace: Path, tmp_path: Path) -> None:

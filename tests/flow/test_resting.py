@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from carbon254.cli import serving
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.runner import Runner
 from carbon254.memory import _clean_code, give_back
@@ -164,3 +165,56 @@ before = "pandas" in sys.modules
 print(before, pa.table({"a": [1, 2]}).to_pandas()["a"].sum())
 """
     assert told_by_a_process_of_its_own(code) == "False 3"
+
+
+def test_a_node_allocates_where_freed_memory_goes_back() -> None:
+    code = """
+from carbon254.memory import loading
+with loading():
+    import os, polars, pyarrow
+print(pyarrow.default_memory_pool().backend_name, os.environ["_RJEM_MALLOC_CONF"])
+"""
+    pool, arenas = told_by_a_process_of_its_own(code).split()
+    assert pool == "system" and "narenas:2" in arenas
+
+
+def test_what_the_environment_says_of_an_allocator_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "mimalloc")
+    monkeypatch.setenv("_RJEM_MALLOC_CONF", "narenas:9")
+    code = """
+from carbon254.memory import loading
+with loading():
+    import os, polars, pyarrow
+print(pyarrow.default_memory_pool().backend_name, os.environ["_RJEM_MALLOC_CONF"])
+"""
+    pool, arenas = told_by_a_process_of_its_own(code).split()
+    assert pool == "mimalloc" and arenas.rindex("narenas:9") > arenas.rindex("narenas:2")
+
+
+@pytest.mark.parametrize("words", [["up"], ["demo"], ["serve", "project"]], ids=" ".join)
+def test_allocators_are_chosen_before_a_library_takes_its_own(words: list[str]) -> None:
+    code = f"""
+import sys, carbon254.memory
+def loading():
+    print([name for name in ("pyarrow", "polars") if name in sys.modules])
+    raise SystemExit(0)
+carbon254.memory.loading = loading
+from carbon254.cli.main import app
+app({words!r})
+"""
+    assert told_by_a_process_of_its_own(code) == "[]"
+
+
+def test_cycles_are_looked_for_only_once_a_node_has_been_up_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    class Asked(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            said.append("waits" if timeout is None else "is up")
+            return timeout is None
+
+    monkeypatch.setattr(serving.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(serving.threading, "Event", Asked)
+    monkeypatch.setattr(serving, "settled", lambda: said.append("settles"))
+    serving._wait_for_signal()
+    assert said == ["is up", "settles", "waits"]
