@@ -35,7 +35,7 @@ from carbon254.engine.releasing import Released, Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
-from carbon254.errors import Carbon254Error, FetchFailed, NotPublished
+from carbon254.errors import Carbon254Error, NotPublished, WrongQuestion
 from carbon254.feeds import Feed, Request, feed, feeds
 from carbon254.feeds.answers import page_told
 from carbon254.feeds.contract import Rows
@@ -194,12 +194,12 @@ def fetch(
     """Ask the provider for [start, end) in UTC, and put every whole answer in the inbox.
 
     With `public`, or where there is no key and the card names files that need none, those are asked for. Raises
-    FetchFailed where `public` is wanted of a feed without such files.
+    WrongQuestion where `public` is wanted of a feed without such files.
     """
     source = feed(topic)
     if public and source.stream.public is None:
         some = ", ".join(name for name, found in sorted(feeds().items()) if found.stream.public)
-        raise FetchFailed(f"{topic} has no public files beside what its provider's key opens; these have: {some}")
+        raise WrongQuestion(f"{topic} has no public files beside what its provider's key opens; these have: {some}")
     for request in source.requests(start, end, locations, public or keyless(fetcher, source.stream)):
         yield _ask(fetcher, inbox, source, request)
 

@@ -11,7 +11,7 @@ from loopback import NOW, Script, Server, says
 from payloads import sample
 
 from carbon254.clock import ManualClock
-from carbon254.errors import FetchFailed
+from carbon254.errors import WrongQuestion
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Inbox
@@ -65,5 +65,5 @@ def test_a_file_that_is_not_out_yet_is_unpublished(site: tuple[Server, Fetcher, 
 
 
 def test_a_feed_without_public_files_names_those_that_have_them(site: tuple[Server, Fetcher, Inbox]) -> None:
-    with pytest.raises(FetchFailed, match=r"no public files .* iso\.da\.lmp\.isone, iso\.rt\.lmp\.isone"):
+    with pytest.raises(WrongQuestion, match=r"no public files .* iso\.da\.lmp\.isone, iso\.rt\.lmp\.isone"):
         list(fetch(site[1], site[2], "iso.da.lmp.pjm", NOW, NOW + timedelta(hours=1), public=True))
