@@ -135,10 +135,7 @@ class Settings(BaseSettings):
     query_waiting: int = Field(16, ge=0, description="Statements that may wait for their turn")
     query_seconds: float = Field(10.0, gt=0, description="Seconds after which a statement is stopped, waiting included")
     query_memory_mb: int = Field(
-        2048,
-        ge=256,
-        description="Memory (MB) of all running statements together; each has its even share, three quarters of it for the "
-        "engine",
+        2048, ge=256, description="Memory (MB) of all running statements together; each has its even share"
     )
     streams: int = Field(64, ge=1, description="Live streams that may be open at a time")
     streams_each: int = Field(16, ge=1, description="Live streams that one address may have open at a time")

@@ -133,22 +133,7 @@ def feeds_page() -> str:
     ]
     streams = [found.stream for _, found in sorted(feeds().items())]
     lines += [_stream_row(stream) for stream in streams]
-    lines += [
-        "",
-        "## Public files of providers with a key",
-        "",
-        "Where the key is not set these are asked for instead, and a note says so; `c254 feeds run --public` asks for",
-        "them in any case. A site that answers a program with a page of its own is told as such: save the file with a",
-        "browser and take it in with `--file`.",
-        "",
-        "| feed | files | site | repeat |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{one.topic}` | {one.public.files} | {one.public.base_url} | {one.public.repeat.replace('_', ' ')} |"
-        for one in streams
-        if one.public
-    ]
+    lines += _public_files(streams)
     lines += [
         "",
         "## Other market runs in the same payloads",
@@ -175,6 +160,25 @@ def feeds_page() -> str:
         "the same table.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _public_files(streams: list[Stream]) -> list[str]:
+    return [
+        "",
+        "## Public files of providers with a key",
+        "",
+        "Where the key is not set these are asked for instead, and a note says so; `c254 feeds run --public` asks for",
+        "them in any case. A site that answers a program with a page of its own is told as such: save the file with a",
+        "browser and take it in with `--file`.",
+        "",
+        "| feed | files | site | repeat |",
+        "|---|---|---|---|",
+        *(
+            f"| `{one.topic}` | {one.public.files} | {one.public.base_url} | {one.public.repeat.replace('_', ' ')} |"
+            for one in streams
+            if one.public
+        ),
+    ]
 
 
 def _linked(provider: Provider) -> str:
