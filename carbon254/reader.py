@@ -144,7 +144,7 @@ def _refused(answer: httpx.Response, unknown: type[PermanentError] = QueryRefuse
     busy = answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
     if busy:
         return TransientError(told)
-    return unknown(told) if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY else QueryRefused(told)
+    return unknown(told) if answer.status_code == httpx.codes.UNPROCESSABLE_CONTENT else QueryRefused(told)
 
 
 class LocalEngine:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from guardian import guard
+from sampling import chosen_by, leave_out
 
 guard()
 pytest_plugins = ["servers.plugin"]
@@ -19,3 +20,12 @@ def recorded() -> Path:
     if not RECORDED.exists():
         pytest.skip("../shared/recorded is absent")
     return RECORDED
+
+
+def pytest_report_header() -> str:
+    return f"sweeps are sampled by C254_SAMPLE={chosen_by()}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    leave_out(items)

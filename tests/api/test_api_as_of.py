@@ -37,6 +37,7 @@ def last(client: TestClient, path: str = "/v1/prices", **asked: Any) -> dict[str
     return rows[-1] if rows else {}
 
 
+@pytest.mark.slow
 def test_prices_at_a_moment_and_at_a_rung(client: TestClient, revised: Rooms) -> None:
     assert last(client)["lmp"] == 31.0
     for asked in ({"as_of": "2025-11-10"}, {"rung": "S7"}, {"rung": "s7", "basis": "received"}):
@@ -45,6 +46,7 @@ def test_prices_at_a_moment_and_at_a_rung(client: TestClient, revised: Rooms) ->
     assert (at_s53["lmp"], at_s53["rung_reached_at"]) == (31.0, "2025-12-27T06:00:00Z")
 
 
+@pytest.mark.slow
 def test_the_change_between_two_rungs(client: TestClient, revised: Rooms) -> None:
     row = last(client, "/v1/prices/change", from_rung="S7", to_rung="S53")
     assert (row["lmp_from"], row["lmp_to"], row["change"], row["changed"]) == (36.5, 31.0, -5.5, 1)
@@ -77,6 +79,7 @@ def test_contradictions_answer_400_and_unknown_names_422(client: TestClient, rev
     assert ladder.status_code == 422 and "there are: MISO" in ladder.json()["detail"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 def test_an_empty_answer_has_its_reason_in_every_format(client: TestClient, revised: Rooms, form: str) -> None:
     answer = client.get("/v1/prices", params=DAY | {"as_of": "2025-01-01", "format": form})

@@ -39,6 +39,7 @@ def url(rooms: Rooms) -> Iterator[str]:
         yield found
 
 
+@pytest.mark.slow
 def test_many_slow_statements_have_turns_and_nothing_else_waits_for_them(rooms: Rooms, url: str) -> None:
     assert ask(url, "SELECT 1 AS x").json()["rows"] == [[1]]
     said: list[httpx.Response] = []
@@ -82,6 +83,7 @@ def test_what_nobody_waits_for_any_more_is_stopped(rooms: Rooms) -> None:
         until(lambda: running(rooms) == 0)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 def test_an_answer_beyond_the_bound_says_so(rooms: Rooms, url: str, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     monkeypatch.setattr(rooms.hot._readers, "limits", Limits(answer_bytes=3 << 20, memory_bytes=1 << 29))
@@ -94,6 +96,7 @@ def test_an_answer_beyond_the_bound_says_so(rooms: Rooms, url: str, monkeypatch:
     assert ask(url, "SELECT number FROM numbers(1000)", format=form).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_head_that_does_not_come_is_not_waited_for(rooms: Rooms) -> None:
     with served(rooms, Patience(head_s=0.5, silence_s=0.5)) as url:
         for begun in (b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "):
@@ -128,6 +131,7 @@ def ended(opened: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_a_reader_that_takes_nothing_is_cut_off(rooms: Rooms) -> None:
     rooms.cache.put(prices(NOON, names=tuple(f"NODE_{n}" for n in range(20_000)), kind="node"))
     with served(rooms, Patience(reading_s=0.5)) as url, connected(url) as opened:

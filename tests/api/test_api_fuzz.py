@@ -87,6 +87,7 @@ def asked(route: dict[str, Any], source: random.Random) -> dict[str, Any]:
     return given
 
 
+@pytest.mark.slow
 def test_no_route_fails_at_bad_parameters(client: TestClient, rooms: Rooms) -> None:
     store(rooms, "interval_prices", prices(NOON, count=3), "one")
     source, tried = random.Random(24), 0
@@ -101,6 +102,7 @@ def test_no_route_fails_at_bad_parameters(client: TestClient, rooms: Rooms) -> N
     assert tried > 400
 
 
+@pytest.mark.slow
 def test_no_route_fails_at_bad_bodies(client: TestClient) -> None:
     kinds = ("application/json", "application/x-ndjson")
     bodies = [
@@ -170,6 +172,7 @@ HARD = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", HARD)
 def test_every_type_can_be_written_in_every_form(client: TestClient, name: str) -> None:
     for form in ("json", "csv", "arrow"):
@@ -191,6 +194,7 @@ def cells(client: TestClient, sql: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.text)))
 
 
+@pytest.mark.slow
 def test_no_text_of_a_csv_is_a_formula(client: TestClient) -> None:
     for start in ("=", "+", "-", "@", "\t", "\r", "\n", "＝"):
         text = f"{start}cmd|' /C calc'!A0".replace("'", "\\'")
@@ -229,6 +233,7 @@ def test_numbers_stay_exact_and_what_is_no_number_is_null(client: TestClient) ->
     assert (a, c, d, e) == (18446744073709551615, None, [None, 1.5], "-5") and float(b) == 0.1
 
 
+@pytest.mark.slow
 def test_moments_at_the_ends_of_the_calendar_are_answered(client: TestClient) -> None:
     for start, end in (("0001-01-01", "9999-12-31"), ("1900-01-01", "2262-01-01"), ("9999-12-30", "9999-12-31")):
         for path in ("/v1/prices?market=SPP", "/v1/ticks?", "/v1/bars?location=X", "/v1/benchmarks?", "/v1/forecasts?"):

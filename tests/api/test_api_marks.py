@@ -64,6 +64,7 @@ def test_without_an_answer_quality_is_unknown_and_not_good(
     assert row["quality"] is None and row["lmp"] == 25.5
 
 
+@pytest.mark.slow
 def test_a_span_with_held_rows_or_a_held_day_says_so_in_every_format(client: TestClient, rooms: Rooms) -> None:
     store(rooms, "interval_prices", prices(NOON, count=3), "one")
     asked = {"market": "SPP", "start": "2025-11-03T17:00Z", "end": "2025-11-03T19:00Z"}

@@ -30,6 +30,7 @@ def asking(client: TestClient) -> list[tuple[str, str]]:
     return [one for one in found if one not in DATES]
 
 
+@pytest.mark.slow
 def test_a_naive_time_in_a_repeated_or_skipped_hour_is_refused_wherever_one_is_asked_for(client: TestClient) -> None:
     asked_for = asking(client)
     assert {path for path, _ in asked_for} >= {
@@ -49,6 +50,7 @@ def test_a_naive_time_in_a_repeated_or_skipped_hour_is_refused_wherever_one_is_a
             assert all(text in answer.json()["detail"] for text in told), (path, name, answer.text)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "written", ["2025-11-02T01:30-04:00", "2025-11-02T01:30-05:00", "2025-11-02", "2025-03-09T03:00"]
 )

@@ -94,6 +94,7 @@ def described(client: TestClient) -> list[tuple[str, str, bool]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_typo_in_any_parameter_is_refused_with_the_nearest_name(client: TestClient, filled: Rooms) -> None:
     for path, name, inside in described(client):
         if name in FREE:
@@ -120,6 +121,7 @@ def test_every_route_takes_only_its_own_parameters(client: TestClient, filled: R
         assert answer.status_code == 422 and "no parameter 'lcation'" in answer.json()["detail"], (path, answer.text)
 
 
+@pytest.mark.slow
 def test_names_are_taken_in_any_case(client: TestClient, filled: Rooms) -> None:
     rows = lambda path, **asked: client.get(path, params=DAY | asked).json()["rows"]  # noqa: E731
     exact = rows("/v1/prices", market="SPP", run="RTBM", location="NORTH_HUB")
@@ -173,6 +175,7 @@ def test_an_end_before_its_start_is_refused_on_every_route_with_a_span(client: T
             assert answer.status_code == 422 and "is not before end" in answer.json()["detail"], (path, answer.text)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 def test_a_valid_question_without_rows_says_what_the_store_holds(client: TestClient, filled: Rooms, form: str) -> None:
     early = {"market": "SPP", "start": "2024-01-01", "end": "2024-01-02", "format": form}
@@ -195,6 +198,7 @@ def test_a_valid_question_without_rows_says_what_the_store_holds(client: TestCli
         assert answer.status_code == 200 and says in answer.headers["X-Note"], (path, answer.headers)
 
 
+@pytest.mark.slow
 def test_rows_of_several_market_runs_are_warned_of(client: TestClient, filled: Rooms) -> None:
     both = {"market": "SPP", "location": "NORTH_HUB", **DAY}
     for form in ("json", "csv", "arrow"):
@@ -235,6 +239,7 @@ MEANS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("statement", "mixes"), MEANS)
 def test_a_mean_over_several_market_runs_is_told_in_sql_too(
     client: TestClient, filled: Rooms, statement: str, mixes: bool
@@ -257,6 +262,7 @@ COMPARED = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("statement", "says"), COMPARED)
 def test_a_typo_in_sql_that_finds_nothing_is_named(
     client: TestClient, filled: Rooms, statement: str, says: str

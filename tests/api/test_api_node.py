@@ -150,6 +150,7 @@ def test_pushes_that_cannot_be_taken(client: TestClient, rooms: Rooms, monkeypat
     assert answer.status_code == 507 and "send it again" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_errors_are_one_sentence(client: TestClient, rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = client.get("/v1/nowhere")
     assert nowhere.status_code == 404 and "/docs" in nowhere.json()["detail"]

@@ -33,6 +33,7 @@ def arrive(rooms: Rooms, lmp: float, payload: str) -> None:
     rooms.hot.insert("interval_prices", table.set_column(at, "batch_id", batch), payload)
 
 
+@pytest.mark.slow
 def test_an_answer_carries_its_receipt_and_it_holds_after_more_arrived(client: TestClient, rooms: Rooms) -> None:
     arrive(rooms, 25.5, "a")
     answers = {

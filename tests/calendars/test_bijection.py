@@ -30,6 +30,7 @@ def midnights(clock: str) -> list[int]:
     return [int(moment.timestamp()) for moment in local]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("how", "clock"), CASES, ids=NAMES)
 def test_labels_and_instants_are_one_to_one(how: Convention, clock: str) -> None:
     edges = np.array(midnights(clock))
@@ -53,6 +54,7 @@ def moments(how: Convention, clock: str) -> list[tuple[str, date]]:
     return [*changed, ("ordinary", date(2025, 7, 1))]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("how", "clock"), [case for case in CASES if case[0].form == "hour"])
 def test_no_other_label_names_an_instant(how: Convention, clock: str) -> None:
     """Whatever day, hour, interval and mark a file could hold: what is read as sound is what we would print."""
@@ -87,6 +89,7 @@ MARKS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("how", "clock"), [case for case in CASES if case[0].form == "stamp" and case[0].repeat in MARKS]
 )

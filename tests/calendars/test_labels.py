@@ -181,6 +181,7 @@ def test_unknown_names_list_the_known() -> None:
     assert {how.market for how in conventions_of("caiso")} == {"CAISO"}
 
 
+@pytest.mark.slow
 def test_wall_times_far_from_any_table() -> None:
     label = pl.Series([datetime(1, 1, 1), datetime(9999, 12, 30), None], dtype=pl.Datetime("us"))
     found, status = wall_to_utc(label, "America/Chicago")

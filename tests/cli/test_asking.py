@@ -46,6 +46,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         served.stop()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("form", ["csv", "json", "table"])
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_the_short_way_says_what_the_long_way_says(

@@ -120,6 +120,7 @@ def test_what_a_polling_node_brings_meanwhile_is_not_waited_for(
     poller.join()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("consumer", ["project", "bars", "lake"])
 def test_a_consumer_that_leaves_our_rows_lying_is_named_though_the_node_moves_others(
     workspace: Workspace, log: Log, node: dict[str, str], consumer: str

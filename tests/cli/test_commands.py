@@ -63,6 +63,7 @@ def test_list_names_every_feed_with_its_key() -> None:
     assert [row[0] for row in cells(typed("feeds", "list", "--feed", RT))] == [RT]
 
 
+@pytest.mark.slow
 def test_list_by_state_reads_the_ledger(made: Path) -> None:
     (row,) = cells(typed("feeds", "list", "--state", "completed", "-w", made))
     assert row == [RT, "2025-07-01", "completed", "1", "1", "10", "2025-07-01T12:05:00Z", ""]
@@ -79,6 +80,7 @@ def test_status_and_watermark(made: Path) -> None:
     clean(typed("feeds", "watermark", "--feed", "iso.da.lmp.pjm", "-w", made), 1, "nothing of iso.da.lmp.pjm")
 
 
+@pytest.mark.slow
 def test_a_file_taken_twice_is_repeated_and_adds_no_row(tmp_path: Path) -> None:
     path, workspace = spp_file(tmp_path / NAME), tmp_path / "ws"
     code, first = run(workspace, path)
@@ -90,6 +92,7 @@ def test_a_file_taken_twice_is_repeated_and_adds_no_row(tmp_path: Path) -> None:
     assert before["interval_prices"]["rows"] == 10 and before["ohlc_bars"]["rows"] == 40
 
 
+@pytest.mark.slow
 def test_sql_in_every_format(made: Path) -> None:
     statement = "SELECT location, lmp, interval_start FROM current_prices WHERE lmp < 22 ORDER BY location"
     table = typed("sql", statement, "-w", made)
@@ -104,6 +107,7 @@ def test_sql_in_every_format(made: Path) -> None:
     assert json.loads(lines[1]) == {"location": "LOC_1", "lmp": 21.5, "interval_start": "2025-07-01T07:00:00-05:00"}
 
 
+@pytest.mark.slow
 def test_sql_as_an_arrow_stream(made: Path) -> None:
     done = piped("sql", "SELECT location, lmp FROM current_prices", "-w", made, "--format", "arrow")
     found = pl.read_ipc_stream(done.stdout)
@@ -116,6 +120,7 @@ def test_sql_from_a_file(made: Path, tmp_path: Path) -> None:
     assert said.out.split() == ["total", "250.0"]
 
 
+@pytest.mark.slow
 def test_verify_counts_payloads_and_finds_a_changed_one(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     run(workspace, spp_file(tmp_path / NAME))
@@ -127,6 +132,7 @@ def test_verify_counts_payloads_and_finds_a_changed_one(tmp_path: Path) -> None:
     clean(typed("verify", "-w", workspace), 1, "1 problems", kept.name.split(".")[0][:12])
 
 
+@pytest.mark.slow
 def test_hashes_do_not_depend_on_batches_but_on_what_is_stored(made: Path) -> None:
     first, again = hashes(made), hashes(made)
     assert first == again
@@ -135,6 +141,7 @@ def test_hashes_do_not_depend_on_batches_but_on_what_is_stored(made: Path) -> No
     assert ["interval_prices", "10", first["interval_prices"]["hash"]] in table
 
 
+@pytest.mark.slow
 def test_an_edited_copy_stores_the_bad_rows_once(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     code, result = run(workspace, spp_file(tmp_path / NAME, BAD))
@@ -160,6 +167,7 @@ def test_an_edited_copy_stores_the_bad_rows_once(tmp_path: Path) -> None:
     assert asked(workspace, "SELECT lmp FROM current_prices WHERE location = 'LOC_7'") == [{"lmp": "27.5"}]
 
 
+@pytest.mark.slow
 def test_an_edited_copy_that_cannot_be_read_resolves_nothing(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     run(workspace, spp_file(tmp_path / NAME, BAD))
@@ -170,6 +178,7 @@ def test_an_edited_copy_that_cannot_be_read_resolves_nothing(tmp_path: Path) -> 
     assert count(workspace) == 8
 
 
+@pytest.mark.slow
 def test_replay_rebuilds_the_same_rows(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     run(workspace, spp_file(tmp_path / NAME))
@@ -206,6 +215,7 @@ def test_no_workspace_is_said_and_none_is_made(tmp_path: Path, command: list[str
     assert not (tmp_path / "gone").exists()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
@@ -232,6 +242,7 @@ def test_a_folder_of_another_format_or_of_something_else_is_left_alone(tmp_path:
     assert [path.name for path in other.iterdir()] == ["letters.txt"]
 
 
+@pytest.mark.slow
 def test_a_workspace_in_use_names_the_way_out(tmp_path: Path) -> None:
     owner = Workspace(tmp_path / "ws")
     owner.claim()
@@ -254,6 +265,7 @@ def test_what_is_not_known_is_named(made: Path, tmp_path: Path) -> None:
     clean(typed("feeds", "run", "--feed", RT, "--file", tmp_path, "-w", made), 2, "is a directory")
 
 
+@pytest.mark.slow
 def test_a_bad_time_comes_with_a_good_one(made: Path) -> None:
     clean(typed("feeds", "run", "--feed", RT, "--from", "soon", "-w", made), 2, "'soon' is not a time", "2025-07-01")
     replay = ("feeds", "replay", "--feed", RT, "-w", made)
@@ -263,6 +275,7 @@ def test_a_bad_time_comes_with_a_good_one(made: Path) -> None:
     clean(typed("sql", "SELECT 1", "--tz", "market", "-w", made), 2, "name a zone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "told"),
     [
@@ -293,6 +306,7 @@ def test_a_naive_time_that_comes_twice_or_never_is_refused_by_every_command(
         clean(typed(*command), 2, *told)
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_work_name_their_variable(made: Path) -> None:
     for command in (["sql", "SELECT 1"], ["up", "--no-poll"], ["verify"]):
         clean(typed(*command, "-w", made, C254_HOST="0.0.0.0"), 2, "C254_HOST=0.0.0.0", "set C254_HOST=127.0.0.1")
@@ -327,6 +341,7 @@ def test_help_says_how_to_start() -> None:
     assert all(f" {path[0]} " in said.out for path in commands())
 
 
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
 def test_help_of_each_command_shows_an_example(path: list[str]) -> None:
     said = typed(*path, "--help")

@@ -75,6 +75,7 @@ def test_a_provider_whose_budget_is_used_up_is_not_asked() -> None:
     assert (found, asked) == ("ok", []) and "its budget allows the next call in 7 s" in what
 
 
+@pytest.mark.slow
 def test_silence_is_told_and_keeps_nobody_waiting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, answering(200) as (url, _):
         port = silent.getsockname()[1]
@@ -146,6 +147,7 @@ def test_an_emulator_on_a_taken_port_is_one_clean_error() -> None:
         clean(typed("emulator", "--port", str(port)), 1, f"port {port} is taken by", "--port 0")
 
 
+@pytest.mark.slow
 def test_how_far_a_feed_of_dates_has_come_is_a_date(tmp_path: Path) -> None:
     path = samples("eia")[0]
     assert typed("feeds", "run", "--feed", "energy.spot.eia", "--file", path, "-w", tmp_path / "ws").code in (0, 3)
@@ -162,6 +164,7 @@ def child(code: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code])
 
 
+@pytest.mark.slow
 def test_a_start_is_waited_for_while_it_moves_and_given_up_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

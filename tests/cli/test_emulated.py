@@ -11,6 +11,8 @@ from shell import RT, clean, spp_file, typed
 import carbon254
 from carbon254.workspace import DEMO, Workspace
 
+pytestmark = pytest.mark.slow
+
 NAME = "RTBM-LMP-SL-202507010705.csv"
 TICKS = ("generate", "--mode", "high-volume", "--count", "10")
 

@@ -44,6 +44,7 @@ def told(workspace: Path, *arguments: str) -> list[dict[str, object]]:
     return json.loads(said.out)
 
 
+@pytest.mark.slow
 def test_files_are_merged_once_and_again_there_is_nothing_to_do(kept: Path) -> None:
     before = hashed(kept)
     assert told(kept, "stats")[0] | {"oldest": ""} == {
@@ -62,6 +63,7 @@ def test_files_are_merged_once_and_again_there_is_nothing_to_do(kept: Path) -> N
     assert hashed(kept) == before
 
 
+@pytest.mark.slow
 def test_snapshots_are_forgotten_and_orphans_found_and_deleted(kept: Path) -> None:
     before = hashed(kept)
     assert typed("lake", "expire", "-w", kept).err.strip() == "no snapshot is older than 5 days"
@@ -83,6 +85,7 @@ def test_snapshots_are_forgotten_and_orphans_found_and_deleted(kept: Path) -> No
     assert hashed(kept) == before
 
 
+@pytest.mark.slow
 def test_only_what_is_old_enough_is_merged(kept: Path) -> None:
     years = (date.today() - date(2021, 1, 1)).days
     assert [one["partition"] for one in told(kept, "compact", "--older-than", f"{years}d")] == ["2020"]
@@ -108,6 +111,7 @@ def test_help_has_an_example(name: str) -> None:
     assert said.code == 0 and f"c254 lake {name}" in said.out and "Example" in said.out
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_nothing_but_the_table_is_on_standard_output(kept: Path) -> None:
     said = c254("lake", "compact", "-w", kept, "--json")
     assert said.code == 0 and len(json.loads(said.out)) == 2 and said.err == ""

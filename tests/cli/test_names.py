@@ -205,6 +205,7 @@ def test_the_table_names_arguments_that_are_there() -> None:
     assert set(REFUSED) | set(OWN_WORDS) <= there
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("key", REFUSED, ids=" ".join)
 def test_a_typo_of_any_argument_ends_with_the_nearest_name(made: Path, tmp_path: Path, key: tuple[str, str]) -> None:
     arguments, says = REFUSED[key]
@@ -224,6 +225,7 @@ def test_names_are_taken_in_any_case(made: Path) -> None:
     assert typed("lake", "stats", "--dataset", "Interval_Prices", "-w", made).code == 0
 
 
+@pytest.mark.slow
 def test_a_valid_question_without_rows_says_what_is_stored(made: Path) -> None:
     for arguments, says in (
         (("SPP", "2024-01-01", "2024-01-02"), "SPP: 2025-07-01 … 2025-07-01 (RTBM 2025-07-01 … 2025-07-01)"),
@@ -236,11 +238,13 @@ def test_a_valid_question_without_rows_says_what_is_stored(made: Path) -> None:
         assert said.out.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_row_that_is_not_held_is_not_released(made: Path) -> None:
     said = typed("quality", "release", RT, "--id", "0" * 16, "--reason", "x", "-w", made)
     assert said.code != 0 and "c254 quality held" in said.words
 
 
+@pytest.mark.slow
 def test_market_runs_that_are_mixed_are_told_and_refused_when_strict(made: Path, tmp_path: Path) -> None:
     day_ahead = tmp_path / "DA-LMP-SL-202507010100.csv"
     day_ahead.write_text(

@@ -87,6 +87,7 @@ def test_status_tells_where_it_runs(workspace: Path, client: httpx.Client) -> No
     assert typed("status", "--quiet", "-w", workspace.parent / "none").code == 1
 
 
+@pytest.mark.slow
 def test_pushed_ticks_are_seen_by_sql_through_the_node(workspace: Path, client: httpx.Client) -> None:
     ticks = [TICK, {**TICK, "sequence": 2, "price": -1.5}]
     pushed = client.post("/v1/ingest/market.ticks", json=ticks)
@@ -107,6 +108,7 @@ def test_a_file_taken_beside_the_node_is_carried_by_it(workspace: Path, tmp_path
     assert "LMP: 'n/a' is not a number" in typed("dlq", "list", "-w", workspace).out
 
 
+@pytest.mark.slow
 def test_files_taken_beside_a_node_that_is_busy_with_others_return_with_their_own_counts(
     workspace: Path, client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -160,6 +162,7 @@ def test_what_needs_the_workspace_to_itself_names_the_node(workspace: Path, clie
         clean(typed(*command, "-w", workspace), 1, f"is in use by the node at {url}", "c254 stop")
 
 
+@pytest.mark.slow
 def test_a_second_node_in_the_background_does_not_start(workspace: Path) -> None:
     said = c254("up", "--no-poll", "--port", "0", "--detach", "-w", workspace)
     assert said.code == 1 and "is in use" in said.out + said.err, said
@@ -181,6 +184,7 @@ def test_a_taken_default_port_gives_way_to_the_next_free_one() -> None:
             assert port < found.getsockname()[1] <= port + 50
 
 
+@pytest.mark.slow
 def test_the_node_takes_the_next_port_says_so_and_frees_the_workspace_when_stopped(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     with taken() as other:

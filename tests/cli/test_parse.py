@@ -45,6 +45,7 @@ def frame(text: str) -> pl.DataFrame:
     return pl.read_csv(io.StringIO(text), infer_schema=False)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("provider", "start", "line"), GOLDEN, ids=MARKETS)
 def test_header_and_golden_line(provider: str, start: str, line: str) -> None:
     said = c254("feeds", "parse", sample(provider, start))
@@ -52,6 +53,7 @@ def test_header_and_golden_line(provider: str, start: str, line: str) -> None:
     assert said.out.splitlines()[:2] == [HEADER, line]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("provider", MARKETS)
 def test_json_tells_what_csv_tells(provider: str) -> None:
     plain, lines = (
@@ -66,6 +68,7 @@ def test_json_tells_what_csv_tells(provider: str) -> None:
     assert all(isinstance(row["lmp"], float | None) and isinstance(row["flags"], int) for row in told)
 
 
+@pytest.mark.slow
 def test_arrow_tells_what_csv_tells_for_all_markets_in_one_stream() -> None:
     files = [str(golden(provider)) for provider in MARKETS]
     table = pl.read_ipc_stream(piped("feeds", "parse", *files, "--format", "arrow").stdout)
@@ -100,6 +103,7 @@ def test_a_zone_by_name() -> None:
     clean(typed("feeds", "parse", golden("isone"), "--tz", "Mars/Olympus"), 2, "no time zone")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("provider", MARKETS)
 def test_every_sample_is_recognised_without_being_named(provider: str) -> None:
     for path in samples(provider):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from shell import RT, clean, spp_file, typed
 
+pytestmark = pytest.mark.slow
+
 NAME = "RTBM-LMP-SL-202507010705.csv"
 ASKED = "SELECT location, lmp FROM current_prices ORDER BY location"
 

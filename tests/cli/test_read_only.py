@@ -119,6 +119,7 @@ def test_every_command_is_tried() -> None:
     assert {name for name in commands() if not name.startswith("calendar ")} == known
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", READING)
 def test_a_reading_command_reads_what_may_only_be_read(name: str, sealed: Path, made: Path, tmp_path: Path) -> None:
     before = untouched(made)
@@ -130,6 +131,7 @@ def test_a_reading_command_reads_what_may_only_be_read(name: str, sealed: Path, 
     assert untouched(made) == before
 
 
+@pytest.mark.sampled(13)
 @pytest.mark.parametrize("name", WRITING)
 def test_a_writing_command_says_which_folder_may_not_be_written(name: str, sealed: Path, tmp_path: Path) -> None:
     given = {"FILE": str(spp_file(tmp_path / "RTBM-LMP-SL-202507010705.csv")), "PLACES": str(tmp_path / "hubs.csv")}
@@ -141,6 +143,7 @@ def test_a_writing_command_says_which_folder_may_not_be_written(name: str, seale
     assert said.err.count("\n") == 1, said.err
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_was_stored(sealed: Path) -> None:
     answer = typed("sql", "SELECT count(), max(lmp) FROM interval_prices", "--format", "csv", "-w", sealed)
     assert answer.out.splitlines()[1] == "9,29.5"
@@ -149,6 +152,7 @@ def test_what_is_read_is_what_was_stored(sealed: Path) -> None:
         assert reader.prices("SPP", DAY, "2025-07-02").to_polars().height == 9
 
 
+@pytest.mark.slow
 def test_what_a_killed_node_left_in_its_journal_is_read_too(made: Path, tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from carbon254.app import open_node; "
@@ -167,6 +171,7 @@ def test_what_a_killed_node_left_in_its_journal_is_read_too(made: Path, tmp_path
         log.close()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     path = spp_file(tmp_path / "RTBM-LMP-SL-202507010705.csv")
     with small_disk(tmp_path / "disk", 64) as disk:
@@ -229,6 +234,7 @@ def test_python_gets_the_same_errors(sealed: Path, tmp_path: Path) -> None:
             open_node(Settings(workspace=tmp_path / "disk" / "ws"), {})
 
 
+@pytest.mark.slow
 def test_a_node_on_a_full_disk_answers_so_over_http(tmp_path: Path) -> None:
     import httpx2 as httpx
 

@@ -22,12 +22,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ws"
 
 
+@pytest.mark.slow
 def test_a_table_keeps_brackets(made: Path) -> None:
     said = typed("sql", "SELECT '[red]x[/red]' AS \"a[bold]b\", [1, 2] AS c, '\x1b[2J' AS d", "-w", made)
     assert "[red]x[/red]" in said.out and "a[bold]b" in said.out and "[1, 2]" in said.out
     assert "\x1b[2J" not in said.out
 
 
+@pytest.mark.slow
 def test_an_error_keeps_brackets(made: Path) -> None:
     clean(typed("feeds", "watermark", "--feed", "iso[red]", "-w", made), 2, "no feed 'iso[red]'")
 

@@ -17,6 +17,7 @@ TORN = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("name", [*TORN, "a folder"])
 def test_a_torn_marker_is_one_line_that_says_what_to_do(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "ws"
@@ -42,6 +43,7 @@ def test_a_torn_note_of_a_node_is_no_node(tmp_path: Path, text: str) -> None:
         owner.release()
 
 
+@pytest.mark.slow
 def test_every_file_of_a_workspace_is_its_owners_alone(tmp_path: Path) -> None:
     file = next(path for path in samples("spp") if path.name.startswith("DA-LMP") and path.suffix == ".csv")
     before = os.umask(0o022)

@@ -75,6 +75,7 @@ def held(cache: Cache) -> dict[str, tuple[datetime, float | None]]:
     return {row["location"]: (row["interval_start"], row["lmp"]) for row in found.iter_rows(named=True)}
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=20),

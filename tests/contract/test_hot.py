@@ -55,6 +55,7 @@ def test_a_batch_is_cut_by_month_and_each_month_has_its_own_token(hot: HotStore)
         hot.count("interval_prices", "2025-03-01")
 
 
+@pytest.mark.slow
 def test_decades_of_a_daily_series_go_in_at_once(hot: HotStore) -> None:
     days = [date(1986, 1, 2) + timedelta(days=31 * n) for n in range(480)]
     hot.insert("energy_prices", shaped("energy_prices", [benchmark("crude_oil", "RWTC", d, 50.0) for d in days]), "a")
@@ -99,6 +100,7 @@ def test_the_same_value_known_another_way_is_no_new_version(hot: HotStore) -> No
     assert rows(hot, "SELECT known_basis FROM interval_prices") == [("assumed",)]
 
 
+@pytest.mark.slow
 def test_the_order_of_arrival_does_not_matter(tmp_path: Path) -> None:
     known = [T0 + n * HOUR for n in range(1, 7)]
     batch = [
@@ -224,6 +226,7 @@ def test_electricity_is_the_hubs_mean_over_the_markets_own_day(hot: HotStore) ->
     assert [row[1] for row in found] == [99.0, pytest.approx(21.0), None]
 
 
+@pytest.mark.slow
 def test_readers_and_a_writer_at_once(hot: HotStore) -> None:
     hot.insert("interval_prices", prices(*(price(f"P{n}") for n in range(50))), "0")
     trouble: list[object] = []
@@ -251,6 +254,7 @@ def test_readers_and_a_writer_at_once(hot: HotStore) -> None:
     assert hot.count("interval_prices") == 550
 
 
+@pytest.mark.slow
 def test_a_folder_is_open_once(tmp_path: Path) -> None:
     with opened(tmp_path) as hot:
         with pytest.raises(WorkspaceError, match="running node"):
@@ -285,6 +289,7 @@ def test_a_table_of_another_shape_is_refused_by_name(hot: HotStore) -> None:
     assert hot.insert("interval_prices", prices(price()).slice(0, 0), "a") == 0
 
 
+@pytest.mark.slow
 def test_old_rows_go_where_a_time_to_live_is_set_and_stay_where_it_is_taken_away(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     for token, days, left in (("a", 0, ["FRESH", "OLD"]), ("b", 30, ["FRESH"]), ("c", 0, ["FRESH", "OLD"])):

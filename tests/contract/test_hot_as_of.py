@@ -35,6 +35,8 @@ from carbon254.model.ladders import horizon
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.as_of import BASES, standing
 
+pytestmark = pytest.mark.slow
+
 HISTORIES = {
     "interval_prices": "interval_prices",
     "weather_forecasts": "weather_forecasts",

@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from given_rows import T0, opened, price, prices
 
 from carbon254.stores.hot import HotStore
@@ -22,6 +23,7 @@ def insert(hot: HotStore, batch: int) -> None:
     hot.insert("interval_prices", prices(*(price(f"P{n}", start) for n in range(PLACES))), f"batch-{batch}")
 
 
+@pytest.mark.slow
 def test_killed_while_inserting(tmp_path: Path) -> None:
     acknowledged = tmp_path / "acknowledged"
     writer = subprocess.Popen([sys.executable, __file__, str(tmp_path), str(acknowledged)])

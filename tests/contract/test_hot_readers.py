@@ -66,6 +66,7 @@ def nothing_was_left_behind(hot: HotStore) -> None:
         assert hot.query("SELECT 7 AS x", limits=TIGHT).to_pylist() == [{"x": 7}]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["latest_prices", "oil_gas_correlation", "volatility_30d", "weather_impact"])
 def test_the_stated_queries_run_unchanged(hot: HotStore, name: str) -> None:
     file = QUERIES / f"{name}.sql"
@@ -199,6 +200,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(22)
 @pytest.mark.parametrize("sql", REFUSED)
 def test_anything_else_is_refused_with_its_reason(hot: HotStore, sql: str) -> None:
     with pytest.raises(QueryRefused, match=REFUSED[sql]) as refusal:
@@ -208,6 +210,7 @@ def test_anything_else_is_refused_with_its_reason(hot: HotStore, sql: str) -> No
     nothing_was_left_behind(hot)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [

@@ -104,6 +104,7 @@ def test_a_span_can_be_swapped_before_anything_was_appended(lake: Lake) -> None:
     assert lake.count("energy_prices") == 1
 
 
+@pytest.mark.slow
 def test_a_writer_killed_between_commits_leaves_rows_and_offset_in_step(
     place: tuple[str, Mapping[str, str]], tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_odd_values_stay_what_they_are(lake: Lake) -> None:
 ODD = (None, 0.0, -0.0, float("nan"), float("inf"), -37.5, 5e-324)
 
 
+@pytest.mark.slow
 def test_a_partition_that_still_grows_is_left_until_it_is_worth_it(lake: Lake) -> None:
     commits(lake, 5, days=2)
     now = T0 + 2 * DAY
@@ -192,6 +193,7 @@ def test_a_commit_passes_over_no_manifest_while_another_is_judged(lake: Lake) ->
         assert passes(SimpleNamespace(partitions=Interrupted(one.partitions)))
 
 
+@pytest.mark.slow
 def test_two_processes_append_while_it_merges(place: tuple[str, Mapping[str, str]]) -> None:
     lake = open_lake(*place)
     lake.location(NAME)
@@ -211,6 +213,7 @@ def test_two_processes_append_while_it_merges(place: tuple[str, Mapping[str, str
     lake.close()
 
 
+@pytest.mark.slow
 def test_old_snapshots_go_with_the_files_that_only_they_name(lake: Lake) -> None:
     commits(lake, 10, days=2)
     before = hashed(lake)
@@ -230,6 +233,7 @@ def test_old_snapshots_go_with_the_files_that_only_they_name(lake: Lake) -> None
     assert lake.count(NAME) == 120
 
 
+@pytest.mark.slow
 def test_files_no_snapshot_names_are_listed_by_age_and_deleted_when_asked(lake: Lake) -> None:
     from carbon254 import faults
 

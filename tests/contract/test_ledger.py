@@ -382,6 +382,7 @@ ledger = open_ledger("sqlite:///{path}")
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_processes_that_note_the_same_agree(tmp_path: Path) -> None:
     work = f"""
 for n in range(40):
@@ -473,6 +474,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_in_a_ledger_of_its_own_file_a_lease_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     ledger = open_ledger(url)

@@ -227,6 +227,7 @@ def test_a_read_sees_all_topics_of_a_transaction_or_none(log: Log) -> None:
     assert not torn
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_log_at_once(tmp_path: Path) -> None:
     for attempt in range(6):
         path, (ready, go) = tmp_path / f"{attempt}.db", os.pipe()

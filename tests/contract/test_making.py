@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _AT_ONCE = 3
 _OPEN = """
 import sys, time

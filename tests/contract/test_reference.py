@@ -240,6 +240,7 @@ def memory() -> Iterator[Reference]:
         yield opened
 
 
+@pytest.mark.slow
 @settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(loads=_LOADS, order=st.randoms(use_true_random=False))
 def test_lists_in_any_order_give_the_history_the_model_gives(

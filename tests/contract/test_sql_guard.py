@@ -75,6 +75,7 @@ def leaks(said: str) -> list[str]:
     return re.findall(rf"{CANARY}|root:x:|\bstore\.|'store'|\b{host}\b|'default'", said)
 
 
+@pytest.mark.slow
 def test_no_statement_of_the_corpus_escapes(place: Place) -> None:
     corpus = SHARED / "corpora" / "hostile_sql.txt"
     if not corpus.exists():
@@ -101,6 +102,7 @@ def chosen(count: int) -> list[str]:
     return every[:count]
 
 
+@pytest.mark.slow
 def test_no_statement_of_the_grammar_passes_the_guard(place: Place) -> None:
     assert [sql for sql in chosen(300) if escaped(place, place.filled(sql))] == []
 
@@ -112,6 +114,7 @@ def test_none_of_thousands_of_statements_passes_the_guard(place: Place) -> None:
     assert [sql for sql in every if escaped(place, place.filled(sql))] == []
 
 
+@pytest.mark.slow
 def test_statements_of_the_grammar_change_and_tell_nothing(place: Place) -> None:
     before = place.state()
     for sql in chosen(220):
@@ -120,6 +123,7 @@ def test_statements_of_the_grammar_change_and_tell_nothing(place: Place) -> None
     assert place.state() == before
 
 
+@pytest.mark.sampled(48)
 @pytest.mark.parametrize("sql", DIALECT)
 def test_the_dialect_is_not_refused(place: Place, sql: str) -> None:
     found = place.hot.query(sql)
@@ -128,6 +132,7 @@ def test_the_dialect_is_not_refused(place: Place, sql: str) -> None:
         assert sorted(map(str, again.to_pylist())) == sorted(map(str, found.to_pylist()))
 
 
+@pytest.mark.slow
 def test_every_query_of_ours_can_be_asked_by_anyone(place: Place) -> None:
     names = set(place.hot.query("SHOW TABLES")["name"].to_pylist())
     for name in sorted(names):
@@ -151,6 +156,7 @@ def test_a_refused_name_comes_with_the_nearest_ones(place: Place) -> None:
             place.hot.query(sql)
 
 
+@pytest.mark.slow
 def test_a_statement_has_one_way_to_be_long(place: Place) -> None:
     """Each of these held a guard in Python for minutes, or its stack; all are decided by bounded work."""
     for sql in (
@@ -190,6 +196,7 @@ def test_the_allowed_functions_are_the_engines_and_new_ones_are_not_allowed(plac
     assert words.callable_name("quantilesTDigestWeightedIfOrNullState")
 
 
+@pytest.mark.slow
 def test_names_that_the_engine_reads_as_functions_are_known(place: Place) -> None:
     """Without parentheses the engine calls some functions; those that are not allowed must be refused as names too."""
     read = set()

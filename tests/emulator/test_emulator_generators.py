@@ -45,6 +45,7 @@ def test_no_malformed_tick_is_taken() -> None:
     assert rows.rejects["reason"].n_unique() == 8
 
 
+@pytest.mark.slow
 def test_malformed_payloads_make_the_letters_they_announce() -> None:
     day = (START - timedelta(days=10)).date()
     made = list(malformed(140, 3, day))

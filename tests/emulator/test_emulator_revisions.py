@@ -30,6 +30,7 @@ def desk(emulator: Emulator) -> Desk:
     return Desk(emulator)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("topic", DAY_AHEAD)
 def test_a_share_of_the_rows_changes(emulator: Emulator, desk: Desk, topic: str) -> None:
     before, _ = desk.rows(topic, DAY)

@@ -42,6 +42,7 @@ def test_all_seven_markets_have_a_feed() -> None:
     assert {feed(topic).stream.provider.id for topic in TOPICS} == set(PROVIDERS) - {"eia", "nws"}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("topic", TOPICS)
 @pytest.mark.parametrize("day", dst_days(), ids=["short", "plain", "long"])
 def test_a_market_day_comes_back_whole(desk: Desk, topic: str, day: date) -> None:
@@ -57,6 +58,7 @@ def test_a_market_day_comes_back_whole(desk: Desk, topic: str, day: date) -> Non
         assert (frame["lmp"] - frame.select(parts).sum_horizontal()).abs().max() < 1e-6  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_other_seeds_differ_and_the_same_address_is_equal(desk: Desk) -> None:
     day = dst_days()[1]
     with running(seed=8) as other, running(seed=7) as twin:

@@ -33,6 +33,7 @@ def states(node: Node, topic: str) -> list[str]:
     return [fetched.state for fetched in node.pipeline.fetch(topic, start, min(end, start + timedelta(days=1)))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", DAY_AHEAD)
 def test_an_empty_answer_is_unpublished_until_it_is_filled(node: Node, emulator: Emulator, topic: str) -> None:
     emulator.clock(BEFORE)

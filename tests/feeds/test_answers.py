@@ -136,6 +136,7 @@ def read(topic: str, name: str, data: bytes) -> list[tuple[int, int]]:
     return [(rows.frame.height, rows.rejects.height) for rows in feed(topic).read(name, data)]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_whatever_is_recognised_is_read_and_read_alike(provider: str) -> None:
     for name in samples(provider):

@@ -190,6 +190,7 @@ def test_every_feed_has_a_case() -> None:
     assert {case.topic for case in CASES} == set(feeds())
 
 
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.topic}-{case.name[:40]}")
 def test_the_table_depends_on_no_order_of_rows(case: Case) -> None:
     layout = case.layout(case.data())
@@ -203,6 +204,7 @@ def test_the_table_depends_on_no_order_of_rows(case: Case) -> None:
     assert table(case, [layout.payload(rows[::-1])]) == whole
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.cut], ids=lambda case: f"{case.topic}-{case.name[:40]}"
 )

@@ -100,6 +100,7 @@ def test_processes_count_failures_together_and_a_restart_remembers(tmp_path: Pat
     assert open_budget(tmp_path / "budget.db").failures("host") == (150, 1_000.0)
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_budget_at_once(tmp_path: Path) -> None:
     for attempt in range(8):
         path, (ready, go) = tmp_path / f"{attempt}.db", os.pipe()

@@ -174,6 +174,7 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
         parse(RT, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("topic", "name"), OURS[:4])
 def test_damaged_bytes_never_raise_anything_else(topic: str, name: str) -> None:
     assert_survives("caiso", topic, name, NUMBERS)

@@ -230,6 +230,7 @@ def test_an_error_answer_says_what_ercot_said() -> None:
         parse(DA, b'{"statusCode":401,"message":"missing subscription key"}')
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("topic", "name"), OURS)
 def test_damaged_files(topic: str, name: str) -> None:
     assert_survives("ercot", topic, name, ("lmp",))

@@ -106,6 +106,7 @@ def test_refused(data: bytes) -> None:
         parse(DA, data)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("topic", "name"), OURS)
 def test_damaged_files(topic: str, name: str) -> None:
     assert_survives("isone", topic, name, NUMBERS)

@@ -200,6 +200,7 @@ def test_what_is_no_price_answer_is_refused(data: bytes, said: str) -> None:
         parse(RT, data)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("topic", "name"), OURS)
 def test_damaged_bytes_never_raise_anything_else(topic: str, name: str) -> None:
     assert_survives("miso", topic, name, NUMBERS)

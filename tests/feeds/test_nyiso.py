@@ -272,6 +272,7 @@ def test_a_report_that_names_dispatch_in_its_column_has_no_look_ahead() -> None:
     assert parse(RT, "\n".join(lines).encode(), "export.csv").frame.get_column("market_run", default=None) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("topic", "name"), OURS)
 def test_damaged_bytes_never_raise_anything_else(topic: str, name: str) -> None:
     assert_survives("nyiso", topic, name, NUMBERS)

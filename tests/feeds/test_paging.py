@@ -170,6 +170,7 @@ def test_a_server_that_always_gives_the_same_page_is_a_failure(ask: Callable[[Pa
         ask(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", PAGED)
 def test_pages_without_end_are_a_failure(ask: Callable[[Pages], Walked], topic: str) -> None:
     endless = Pages(topic, 10, 5, lambda call, rows: ([row(topic, call)] * 10_000, 10_000))

@@ -51,6 +51,7 @@ def rows(case: Case, data: bytes) -> pl.DataFrame:
     return found.frame.select(sorted(set(found.frame.columns) - {"line"}))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_rows_do_not_depend_on_how_a_file_is_spelt(case: Case) -> None:
     expected = rows(case, case.data)

@@ -119,6 +119,7 @@ def test_refused(data: bytes) -> None:
         parse(DA, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("topic", "name"), [(DA, DA_FILE), (RT, RT_FILE)])
 def test_damaged_files(topic: str, name: str) -> None:
     assert_survives("spp", topic, name, NUMBERS)

@@ -20,6 +20,8 @@ from carbon254.ingest import Arrived
 from carbon254.reader import Reader
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 RT = "iso.rt.lmp.spp"
 START = datetime(2025, 7, 1, 12, 0, tzinfo=UTC)
 DAY = ("2025-07-01", "2025-07-02")

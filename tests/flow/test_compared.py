@@ -77,6 +77,7 @@ def counted(node: Node) -> tuple[Soundness, Counting]:
     return replace(asked, raw=archive, normaliser=asked.normaliser.reading(archive), compared=Counter()), archive  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_verify_reads_each_payload_once_and_counts_what_it_compared(made: Path) -> None:
     with open_node(Settings(workspace=made), {}, ManualClock(OUT + timedelta(days=9))) as node:
         asked, archive = counted(node)
@@ -109,6 +110,7 @@ def test_verify_reads_each_payload_once_and_counts_what_it_compared(made: Path) 
         assert len([one for one in found if one.startswith("hot store") and "by the raw payloads" in one]) == DAYS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "named"),
     [
@@ -131,6 +133,7 @@ def test_a_lost_store_beside_a_full_archive_is_not_sound(workspace: Path, lost: 
     assert told["sound"] is False and any(named in one for one in told["problems"]), told
 
 
+@pytest.mark.slow
 def test_lost_verdicts_are_given_again_as_they_were(workspace: Path) -> None:
     asked = ("sql", "SELECT * FROM verdicts ORDER BY market_day", "-w", workspace, "--format", "json")
     before = typed(*asked).out.splitlines()
@@ -140,6 +143,7 @@ def test_lost_verdicts_are_given_again_as_they_were(workspace: Path) -> None:
     assert len(before) == DAYS and typed(*asked).out.splitlines() == before
 
 
+@pytest.mark.slow
 def test_nothing_to_compare_is_a_failure_and_says_what_to_do(tmp_path: Path, made: Path) -> None:
     empty = tmp_path / "empty"
     with open_node(Settings(workspace=empty), {}, ManualClock(OUT)):
@@ -155,6 +159,7 @@ def test_nothing_to_compare_is_a_failure_and_says_what_to_do(tmp_path: Path, mad
     clean(typed("verify", "--receipt", receipt, "-w", empty), 1, "nothing to compare")
 
 
+@pytest.mark.slow
 def test_a_receipt_over_no_rows_says_so_and_of_how_many_payloads(tmp_path: Path, made: Path) -> None:
     receipt = tmp_path / "receipt.json"
     asked = "SELECT location, lmp FROM current_prices WHERE lmp > 1e6 ORDER BY location"

@@ -15,6 +15,8 @@ from carbon254.app import Node, open_node
 from carbon254.pipeline import sources
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 QUERIES = Path(__file__).parents[2].parent / "shared" / "queries"
 MARKETS = {"caiso", "miso", "spp", "nyiso", "pjm", "ercot", "isone"}
 

@@ -47,6 +47,7 @@ def test_a_file_reaches_every_reader(node: Node, bring: Bring) -> None:
     assert node.log.lag("lake", "rows.") == 0
 
 
+@pytest.mark.slow
 def test_the_same_payload_twice_adds_nothing(node: Node, bring: Bring) -> None:
     assert bring(RT, spp(PLACES), "a.csv")
     before = node.hot.hash("interval_prices")
@@ -55,6 +56,7 @@ def test_the_same_payload_twice_adds_nothing(node: Node, bring: Bring) -> None:
     assert node.hot.hash("interval_prices") == before
 
 
+@pytest.mark.slow
 def test_a_revised_price_adds_one_row_and_changes_the_present_only(node: Node, bring: Bring) -> None:
     bring(RT, spp(PLACES), "a.csv", NOW)
     later = NOW + timedelta(hours=5)
@@ -68,6 +70,7 @@ def test_a_revised_price_adds_one_row_and_changes_the_present_only(node: Node, b
     assert rows(node, "SELECT close FROM ohlc_bars WHERE location = 'LOC_3' AND width = '1h'") == [(99.0,)]
 
 
+@pytest.mark.slow
 def test_a_price_that_goes_back_is_current_again(node: Node, bring: Bring) -> None:
     for hours, price in enumerate((23.0, 99.0, 23.0)):
         bring(RT, spp(PLACES | {"LOC_3": price}), "a.csv", NOW + timedelta(hours=hours))
@@ -75,6 +78,7 @@ def test_a_price_that_goes_back_is_current_again(node: Node, bring: Bring) -> No
     assert count(node) == 12
 
 
+@pytest.mark.slow
 def test_a_backfill_revised_later_does_not_change_what_was_known(node: Node, bring: Bring) -> None:
     months_on = NOW + timedelta(days=90)
     bring(RT, spp(PLACES), "first.csv", months_on)
@@ -86,6 +90,7 @@ def test_a_backfill_revised_later_does_not_change_what_was_known(node: Node, bri
     assert rows(node, strict) == []
 
 
+@pytest.mark.slow
 def test_a_place_missing_from_a_complete_correction_is_withdrawn(node: Node, bring: Bring) -> None:
     bring(RT, spp(PLACES), "a.csv", NOW)
     kept = {place: price for place, price in PLACES.items() if place != "LOC_3"}
@@ -95,6 +100,7 @@ def test_a_place_missing_from_a_complete_correction_is_withdrawn(node: Node, bri
     assert rows(node, "SELECT count, close FROM ohlc_bars WHERE location = 'LOC_3' AND width = '5m'") == [(0, None)]
 
 
+@pytest.mark.slow
 def test_two_bad_rows_of_ten_are_two_letters_and_eight_rows(node: Node, bring: Bring) -> None:
     bad = spp(PLACES | {"LOC_3": "n/a", "LOC_7": "--"})
     bring(RT, bad, "a.csv")
@@ -107,11 +113,13 @@ def test_two_bad_rows_of_ten_are_two_letters_and_eight_rows(node: Node, bring: B
     assert all(letter.raw.startswith("07/01/2025") for letter in letters)
 
 
+@pytest.mark.slow
 def test_an_empty_file_is_not_published_yet_and_makes_no_letter(node: Node, bring: Bring) -> None:
     bring(RT, b"", "a.csv")
     assert not node.log.letters(status="open") and count(node) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [b"<html>maintenance</html>", b"PK\x03\x04broken", b"a,b\n1,2\n"])
 def test_an_unreadable_payload_is_one_letter_with_its_reason(node: Node, bring: Bring, data: bytes) -> None:
     bring(RT, data, "a.csv")
@@ -120,6 +128,7 @@ def test_an_unreadable_payload_is_one_letter_with_its_reason(node: Node, bring: 
     assert count(node) == 0
 
 
+@pytest.mark.slow
 def test_reprocessing_after_a_fix_stores_what_was_rejected_once(
     node: Node, bring: Bring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +153,7 @@ def test_reprocessing_after_a_fix_stores_what_was_rejected_once(
     assert rows(node, "SELECT DISTINCT known_basis FROM interval_prices") == [("assumed",)]
 
 
+@pytest.mark.slow
 def test_replay_rebuilds_the_same_rows_and_never_appends(node: Node, bring: Bring) -> None:
     bring(RT, spp(PLACES), "a.csv", NOW)
     bring(RT, spp(PLACES | {"LOC_3": 99.0}), "a.csv", NOW + timedelta(hours=5))
@@ -157,6 +167,7 @@ def test_replay_rebuilds_the_same_rows_and_never_appends(node: Node, bring: Brin
     assert node.ledger.entries(RT)[0].build == 3
 
 
+@pytest.mark.slow
 def test_pushed_ticks_become_rows_and_bars(node: Node, bring: Bring) -> None:
     one = b'{"instrument":"NG","time":"2025-07-01T12:00:0%dZ","price":%s,"quantity":2,"source":"x","sequence":%d}'
     bring("market.ticks", b"\n".join(one % (i, p, i) for i, p in enumerate((b"3.5", b"2.5", b"3.0"))), "t.ndjson")
@@ -167,6 +178,7 @@ def test_pushed_ticks_become_rows_and_bars(node: Node, bring: Bring) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_workspace_over_its_budget_takes_no_more_and_loses_nothing(tmp_path: Path) -> None:
     settings = Settings(workspace=tmp_path / "ws", disk_budget_gb=1e-6)
     with open_node(settings, {}, ManualClock(NOW)) as node:
@@ -178,6 +190,7 @@ def test_a_workspace_over_its_budget_takes_no_more_and_loses_nothing(tmp_path: P
         assert count(node) == 10
 
 
+@pytest.mark.slow
 def test_carried_rows_leave_the_log_after_their_retention_and_raw_records_stay(tmp_path: Path) -> None:
     settings = Settings(workspace=tmp_path / "ws", log_retention_days=0)
     with open_node(settings, {}) as node:

@@ -67,6 +67,7 @@ def judge_day(node: Node, at: datetime) -> dict[str, str]:
     return {str(row["market_day"]): row["status"] for row in node.hot.query("SELECT * FROM verdicts").to_pylist()}
 
 
+@pytest.mark.slow
 def test_no_wrong_price_reaches_a_reader_and_the_correction_publishes_itself(node: Node) -> None:
     for number, fault in enumerate(LIVE):
         day, at = DAY + timedelta(days=2 * number), OUT + timedelta(days=2 * number)
@@ -96,6 +97,7 @@ def assert_held_and_recovered(node: Node, fault: str, rows: pl.DataFrame, at: da
     assert statuses(node).get("held", 0) == shifted, fault
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FINAL)
 def test_what_only_the_day_tells_gets_a_held_verdict_and_a_mark(node: Node, fault: str) -> None:
     bring(node, DA, day_rows(DAY), OUT, "before")
@@ -116,6 +118,7 @@ def test_what_only_the_day_tells_gets_a_held_verdict_and_a_mark(node: Node, faul
     assert turned == ["verdict published", "verdict held"]
 
 
+@pytest.mark.slow
 def test_old_prices_under_a_new_date_are_held_until_the_true_ones_come(node: Node) -> None:
     bring(node, DA, day_rows(DAY), OUT, "one")
     rows = day_rows(NEXT)
@@ -129,6 +132,7 @@ def test_old_prices_under_a_new_date_are_held_until_the_true_ones_come(node: Nod
     assert statuses(node) == {"resolved": old.height}
 
 
+@pytest.mark.slow
 def test_a_wrong_correction_leaves_the_last_good_version(node: Node) -> None:
     rows = day_rows(DAY)
     bring(node, DA, rows, OUT)
@@ -147,6 +151,7 @@ def interval(end: datetime) -> pl.DataFrame:
     return true_rows(RT, end - timedelta(minutes=5), end)
 
 
+@pytest.mark.slow
 def test_live_intervals_go_out_alone_and_a_shifted_one_does_not(node: Node) -> None:
     end = datetime(2025, 7, 1, 12, 5, tzinfo=UTC)
     bring(node, RT, interval(end), end + timedelta(minutes=5))
@@ -159,6 +164,7 @@ def test_live_intervals_go_out_alone_and_a_shifted_one_does_not(node: Node) -> N
     assert (end, end + timedelta(minutes=20)) in newest, "what has not come is asked for again"
 
 
+@pytest.mark.slow
 def test_the_poller_asks_again_a_few_times_and_then_leaves_the_provider_alone(node: Node) -> None:
     rows, reasker, stream = day_rows(DAY), node.pipeline.reasker, _stream(DA)
     bring(node, DA, FAULTS["spikes"](rows).rows, OUT)
@@ -176,6 +182,7 @@ def test_the_poller_asks_again_a_few_times_and_then_leaves_the_provider_alone(no
     assert reasker.wanted(stream, OUT + timedelta(hours=3)) == []
 
 
+@pytest.mark.slow
 def test_a_person_releases_with_a_reason_and_the_trail_says_so(node: Node) -> None:
     rows = day_rows(DAY)
     bad = FAULTS["spikes"](rows)
@@ -202,6 +209,7 @@ def test_a_person_releases_with_a_reason_and_the_trail_says_so(node: Node) -> No
     assert published(node) == truth(rows)
 
 
+@pytest.mark.slow
 def test_a_receipt_leaves_out_what_a_person_released_later(node: Node) -> None:
     asked = f"SELECT lmp FROM current_prices WHERE feed = '{DA}' ORDER BY location, interval_end"
     bring(node, DA, FAULTS["spikes"](day_rows(DAY)).rows, OUT)
@@ -215,6 +223,7 @@ def test_a_receipt_leaves_out_what_a_person_released_later(node: Node) -> None:
     assert later.num_rows == table.num_rows + held and node.notary().verify(second).equal
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_would_be_worse_stays_out_until_it_is_released(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +250,7 @@ def test_a_rebuild_that_would_be_worse_stays_out_until_it_is_released(
     assert done.held == () and len(published(node)) == rows.height // 2
 
 
+@pytest.mark.slow
 def test_a_replay_by_other_rules_moves_rows_into_quarantine_and_back(node: Node) -> None:
     rows, normaliser = day_rows(DAY), node.pipeline.normaliser
     bad, ruled = FAULTS["spikes"](rows), dict(normaliser._sources)
@@ -258,6 +268,7 @@ def test_a_replay_by_other_rules_moves_rows_into_quarantine_and_back(node: Node)
     assert published(node) == truth(bad.rows)
 
 
+@pytest.mark.slow
 def test_unknown_holds_nothing(node: Node) -> None:
     rows = day_rows(DAY).with_columns(pl.lit(None, pl.Float64).alias("loss"))
     bring(node, DA, rows, OUT)
@@ -270,6 +281,7 @@ def _stream(topic: str):
     return feed(topic).stream
 
 
+@pytest.mark.slow
 def test_commands_list_and_release(tmp_path: Path) -> None:
     folder = tmp_path / "ws"
     with open_node(Settings(workspace=folder), {}, ManualClock(OUT)) as node:

@@ -36,6 +36,7 @@ def stored(node: Node) -> dict[str, tuple[Any, ...]]:
     return {row["instrument"]: tuple(row[name] for name in SHOWN) for row in rows}
 
 
+@pytest.mark.slow
 def test_a_symbol_that_names_its_market_and_place_is_enriched_with_them(node: Node, bring: Bring) -> None:
     push(bring, "POWER_SP15_REAL_TIME", "NG_HH_PROMPT")
     assert stored(node) == {
@@ -44,11 +45,13 @@ def test_a_symbol_that_names_its_market_and_place_is_enriched_with_them(node: No
     }
 
 
+@pytest.mark.slow
 def test_a_region_that_the_instrument_leaves_open_is_the_market_of_the_message(node: Node, bring: Bring) -> None:
     push(bring, "POWER_PEAK_DAY_AHEAD", market="MISO")
     assert stored(node)["POWER_PEAK_DAY_AHEAD"][:3] == ("power", "MISO", "day_ahead")
 
 
+@pytest.mark.slow
 def test_every_instrument_of_the_emulator_is_known(node: Node, bring: Bring) -> None:
     made = ticks(1, NOW - timedelta(seconds=1), 2 * len(INSTRUMENTS), form="mixed")
     bring("market.ticks", orjson.dumps(made), "t.json")
@@ -57,6 +60,7 @@ def test_every_instrument_of_the_emulator_is_known(node: Node, bring: Bring) -> 
     assert not [name for name, row in found.items() if row[6] & Flag.UNKNOWN_INSTRUMENT or "PUSHED" in row[:3]]
 
 
+@pytest.mark.slow
 def test_an_unknown_instrument_keeps_its_row_and_is_flagged_and_named(node: Node, bring: Bring) -> None:
     push(bring, "NEW_THING", "CRUDE_WTI", market="ICE")
     found = stored(node)
@@ -67,6 +71,7 @@ def test_an_unknown_instrument_keeps_its_row_and_is_flagged_and_named(node: Node
     assert named == [{"instrument": "NEW_THING"}]
 
 
+@pytest.mark.slow
 def test_a_change_of_the_reference_store_is_taken_up_by_later_ticks_and_by_a_replay(node: Node, bring: Bring) -> None:
     push(bring, "NEW_THING")
     desk = pl.DataFrame({"instrument": ["NEW_THING"], "commodity": ["power"], "market": ["CAISO"], "unit": ["USD/MWh"],
@@ -85,6 +90,7 @@ def test_a_change_of_the_reference_store_is_taken_up_by_later_ticks_and_by_a_rep
     ]
 
 
+@pytest.mark.slow
 def test_what_a_desk_says_of_an_instrument_stays_when_a_node_starts_again(node: Node) -> None:
     desk = pl.DataFrame({"instrument": ["CRUDE_WTI"], "commodity": ["crude_oil"], "region": ["Houston"]})
     load(node.reference, desk, "desk.csv", new=False)
@@ -95,6 +101,7 @@ def test_what_a_desk_says_of_an_instrument_stays_when_a_node_starts_again(node: 
     assert facts["region"].to_list() == ["Houston"]
 
 
+@pytest.mark.slow
 def test_tiers_are_told_as_the_taxonomy_names_them(node: Node, bring: Bring) -> None:
     with node.reference._database.write() as connection:
         connection.exec_driver_sql("UPDATE taxonomy SET name = 'South of Path 15' WHERE path = 'power/SP15'")
@@ -103,6 +110,7 @@ def test_tiers_are_told_as_the_taxonomy_names_them(node: Node, bring: Bring) -> 
     assert stored(node)["POWER_SP15_REAL_TIME"][1] == "South of Path 15"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -134,6 +142,7 @@ def test_a_row_that_cannot_be_taken_is_rejected_with_its_reason(node: Node, row:
         load(node.reference, pl.DataFrame({"symbol": ["x"]}), "desk.csv", new=False)
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_and_a_tick_that_is_late_are_flagged_and_not_moved(node: Node, bring: Bring) -> None:
     offsets = {"ok": -1, "barely": 2, "ahead": 3, "behind": -599, "late": -601}
     for source, seconds in offsets.items():
@@ -146,6 +155,7 @@ def test_a_clock_that_is_ahead_and_a_tick_that_is_late_are_flagged_and_not_moved
     assert {row["source"]: (row["event_time"] - NOW).total_seconds() for row in rows} == offsets
 
 
+@pytest.mark.slow
 def test_ticks_are_read_aligned_to_our_clock(node: Node, bring: Bring, tmp_path: Path) -> None:
     import carbon254
 

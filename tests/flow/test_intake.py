@@ -63,6 +63,7 @@ def stored(node: Node) -> list[float]:
     return sorted(node.hot.query("SELECT price FROM market_ticks").column("price").to_pylist())
 
 
+@pytest.mark.slow
 def test_several_partitions_are_one_payload(node: Node) -> None:
     assert took(node, Sender([waiting(0, 0, 3), waiting(2, 5, 7)])) == 5
     (record,) = node.log.scan("raw.market.ticks")
@@ -71,6 +72,7 @@ def test_several_partitions_are_one_payload(node: Node) -> None:
     assert stored(node) == [3.0, 4.0, 5.0, 208.0, 209.0]
 
 
+@pytest.mark.slow
 def test_what_was_taken_in_is_left_out_by_its_position(node: Node) -> None:
     """A writer in transactions leaves holes: the third message is not at the third position."""
     took(node, Sender([waiting(0, 0, 6, 2)]))
@@ -80,6 +82,7 @@ def test_what_was_taken_in_is_left_out_by_its_position(node: Node) -> None:
     assert stored(node) == [3.0, 5.0, 7.0, 9.0, 11.0]
 
 
+@pytest.mark.slow
 def test_messages_that_another_took_meanwhile_are_read_again(node: Node) -> None:
     class Racing(Sender):
         """Another process takes the same messages in after we have looked where we are."""
@@ -105,6 +108,7 @@ def test_messages_that_another_took_meanwhile_are_read_again(node: Node) -> None
     assert stored(node) == [3.0, 4.0, 5.0, 6.0, 103.0, 104.0]
 
 
+@pytest.mark.slow
 def test_a_refused_payload_is_read_again(node: Node) -> None:
     node.pipeline.inbox._raw = Refusing()  # type: ignore[assignment]
     sender = Sender([waiting(3, 8, 9)])
@@ -120,6 +124,7 @@ class Refusing:
         raise OSError("no room")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "foul",
     [b"", b"[", b"[{]", b"\x1f\x8b\x08\x00", b"PK\x03\x04 and more", b"\xff\xfe", b"null", b"7", b"not JSON\nat all"],
@@ -134,11 +139,13 @@ def test_a_foul_message_harms_no_other_of_its_batch(node: Node, foul: bytes, pla
     assert [letter.line for letter in letters] == ([] if foul == b"" else [place + 1])
 
 
+@pytest.mark.slow
 def test_an_array_is_as_many_ticks(node: Node) -> None:
     took(node, Sender([Waiting(0, range(2), [b"[" + tick(0) + b"," + tick(1) + b"]", tick(2)])]))
     assert stored(node) == [3.0, 4.0, 5.0]
 
 
+@pytest.mark.slow
 def test_nothing_is_taken_while_the_normaliser_is_behind(node: Node) -> None:
     for number in range(2):
         assert took(node, Sender([waiting(0, number, number + 1)])) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from flow.conftest import NOW, spp
 
 from carbon254 import faults
@@ -9,6 +10,7 @@ from carbon254.app import Node
 from carbon254.ingest import Arrived
 
 
+@pytest.mark.slow
 def test_rows_that_another_carried_meanwhile_are_not_stored_again(node: Node) -> None:
     for at in range(5, 30, 5):
         data = spp({"A": float(at), "B": 1.0}, f"07/01/2025 12:{at:02}:00")

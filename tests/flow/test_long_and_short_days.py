@@ -16,6 +16,8 @@ from carbon254.emulator.server import running
 from carbon254.feeds import feed
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 LONG, SHORT = "2025-11-02", "2026-03-08"
 # First and last hour of the market day in UTC, and how many there are, by the market's clock.

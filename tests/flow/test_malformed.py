@@ -18,6 +18,8 @@ from carbon254.feeds import feed
 from carbon254.ingest import Arrived
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 COUNT, SEED, DAY = 100, 254, date(2025, 11, 10)
 NOW = datetime(2025, 11, 20, 12, tzinfo=UTC)
 

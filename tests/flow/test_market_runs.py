@@ -16,6 +16,8 @@ from carbon254.ingest import Arrived
 from carbon254.reader import Reader
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 DAY = ("2025-07-01", "2025-07-02")
 
 

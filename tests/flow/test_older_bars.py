@@ -16,6 +16,8 @@ from carbon254.faults import armed
 from carbon254.ingest import Arrived
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 # As the older version laid the table out: no tenant, no source.
 _OLDER = """CREATE TABLE store.ohlc_bars (
   market LowCardinality(String), product LowCardinality(String), market_run LowCardinality(String),

@@ -42,6 +42,7 @@ def beside(node: Node):
     return open_reference(f"sqlite:///{node.workspace.path('reference.db')}")
 
 
+@pytest.mark.slow
 def test_a_start_brings_the_feeds_places_in_and_another_changes_nothing(node: Node) -> None:
     hubs = node.reference.places("hubs", "SPP")
     assert hubs["location_id"].to_list() == ["CSWS_HUB", "SPPNORTH_HUB", "SPPSOUTH_HUB"]
@@ -56,12 +57,14 @@ def test_a_start_brings_the_feeds_places_in_and_another_changes_nothing(node: No
     assert node.log.letters(LISTS) == []
 
 
+@pytest.mark.slow
 def test_every_listed_place_of_every_feed_is_one_row(node: Node) -> None:
     for source in sources().values():
         listed = {line.split(",")[0] for line in source.places.splitlines()[1:] if not line.startswith('"')}
         assert listed <= set(node.reference.places(market=source.stream.market)["location_id"])
 
 
+@pytest.mark.slow
 def test_a_changed_list_of_a_feed_closes_and_opens_rows(node: Node) -> None:
     source = sources()[RT]
     text = "location_id,location,location_type,region\nSPPNORTH_HUB,North,hub,SPP\nNEW_HUB,New,hub,SPP\n"
@@ -76,6 +79,7 @@ def test_a_changed_list_of_a_feed_closes_and_opens_rows(node: Node) -> None:
     assert node.log.letters(LISTS, "open") == []
 
 
+@pytest.mark.slow
 def test_a_list_loaded_beside_a_node_counts_from_its_next_payload_by_interval_time(node: Node, bring: Bring) -> None:
     end = "07/01/2025 {:02d}:05:00"
     bring(RT, spp({HUB: 1.0}, end.format(9)), "a.csv")
@@ -86,6 +90,7 @@ def test_a_list_loaded_beside_a_node_counts_from_its_next_payload_by_interval_ti
     assert [(row[0].hour, row[3]) for row in regions(node)] == [(9, "SPP"), (9, "SPP"), (10, "North")]
 
 
+@pytest.mark.slow
 def test_a_replay_gives_the_same_rows_and_takes_what_was_learned_later(node: Node, bring: Bring) -> None:
     bring(RT, spp({"LOC_1": 1.0, HUB: 2.0}), "a.csv")
     before = node.hot.hash("interval_prices")
@@ -99,6 +104,7 @@ def test_a_replay_gives_the_same_rows_and_takes_what_was_learned_later(node: Nod
         assert regions(node)[0][1:] == ("LOC_1", "gen", "WR", 0)
 
 
+@pytest.mark.slow
 def test_a_price_of_a_retired_place_stays_and_says_so(node: Node, bring: Bring) -> None:
     node.reference.load("nodes", "SPP", [{"location_id": "OLD", "type": "gen", "region": "W"}], at(0), "list")
     node.reference.load("nodes", "SPP", [{"location_id": "N", "type": "gen"}], at(12), "list", complete=True)
@@ -107,6 +113,7 @@ def test_a_price_of_a_retired_place_stays_and_says_so(node: Node, bring: Bring) 
     assert [row[2:] for row in regions(node)] == [("gen", "W", 0), ("unknown", "SPP", Flag.PLACE_NOT_VALID)]
 
 
+@pytest.mark.slow
 def test_a_day_of_13018_nodes_loses_none_to_a_directory_that_lists_some(node: Node, bring: Bring) -> None:
     nodes, hours = 13_018, 24
     ids = [f"N_{number:05d}" for number in range(nodes)]
@@ -158,6 +165,7 @@ def told(*words: str | Path) -> list[dict]:
     return [json.loads(line) for line in said.out.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_retired_place_is_found_by_any_of_its_names(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "nodes.csv"
     for day, text in (("2025-01-01", "N1,Old Town,138"), ("2025-03-01", "N1,New Town,138"), ("2025-06-01", "N2,x,1")):
@@ -174,6 +182,7 @@ def test_a_retired_place_is_found_by_any_of_its_names(made: Path, tmp_path: Path
     assert [(row["location_id"], row["name"]) for row in rows if row["source"] == "nodes.csv"] == [("N1", "Old Town")]
 
 
+@pytest.mark.slow
 def test_rejected_rows_are_told_and_kept_until_the_mended_list_comes(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "nodes.csv"
     path.write_text("location_id,name\nA,Alpha\n,nobody\nB\nA,again\n", "utf-8")
@@ -195,6 +204,7 @@ def test_rejected_rows_are_told_and_kept_until_the_mended_list_comes(made: Path,
     assert "reference" not in typed("dlq", "list", "-w", made).out
 
 
+@pytest.mark.slow
 def test_wrong_input_says_what_to_write(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("id,name\nA,Alpha\n", "utf-8")

@@ -29,6 +29,7 @@ class Refusing:
         raise self._error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), TransientError("s3://desk does not answer")])
 def test_a_payload_that_the_archive_refused_is_fetched_again(tmp_path: Path, error: Exception) -> None:
     with running(seed=254, now=NOW) as emulator:

@@ -61,6 +61,7 @@ def replay(node: Node, how: How | None = None) -> str:
     return root(node)
 
 
+@pytest.mark.slow
 def test_thirty_days_have_one_root_whatever_the_workers_and_the_order(node: Node, tmp_path: Path) -> None:
     fill(node, 60, corrected=True)
     before = root(node)
@@ -77,6 +78,7 @@ def test_thirty_days_have_one_root_whatever_the_workers_and_the_order(node: Node
     assert node.pipeline.prove(RT, NOW, NOW + timedelta(minutes=1)).partitions == proof.partitions[-1:]
 
 
+@pytest.mark.slow
 def test_another_value_code_or_payload_is_another_root_and_the_partition_is_named(node: Node, bring: Bring) -> None:
     fill(node, 4)
     before = node.pipeline.prove(RT, *WIDE)
@@ -95,6 +97,7 @@ def test_another_value_code_or_payload_is_another_root_and_the_partition_is_name
     assert (found.feed, found.partition) == (RT, "2025-07-01") and found.what == ("payloads 2 → 3", "rows 7 → 9")
 
 
+@pytest.mark.slow
 def test_a_value_changed_in_the_hot_store_is_named_by_the_proof_and_mended_by_the_replay(node: Node) -> None:
     fill(node, 4)
     sound = root(node)
@@ -107,6 +110,7 @@ def test_a_value_changed_in_the_hot_store_is_named_by_the_proof_and_mended_by_th
     assert (found.feed, found.partition, found.what) == (RT, "2025-06-29", ("values of its 6 rows",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["missing", "harmed"])
 def test_a_replay_over_unsound_raw_names_it_offers_the_refetch_and_changes_nothing(node: Node, kind: str) -> None:
     fill(node, 4)
@@ -123,6 +127,7 @@ def test_a_replay_over_unsound_raw_names_it_offers_the_refetch_and_changes_nothi
     assert (root(node), node.ledger.entries(RT)) == (before, standing)
 
 
+@pytest.mark.slow
 def test_one_rebuild_of_a_feed_at_a_time(node: Node) -> None:
     fill(node, 2)
     assert node.ledger.acquire(f"rebuild:{RT}", "another", NOW, timedelta(hours=1))
@@ -132,6 +137,7 @@ def test_one_rebuild_of_a_feed_at_a_time(node: Node) -> None:
     replay(node)
 
 
+@pytest.mark.slow
 def test_a_failed_rebuild_is_written_down(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(node, 2)
 
@@ -155,6 +161,7 @@ ASKED = (
 )
 
 
+@pytest.mark.slow
 def test_a_receipt_holds_after_corrections_withdrawals_and_backfills(node: Node, bring: Bring) -> None:
     fill(node, 4, corrected=False)
     table, receipt = node.notary().answer(ASKED)
@@ -178,6 +185,7 @@ def test_a_receipt_holds_after_corrections_withdrawals_and_backfills(node: Node,
     assert later.equals(node.hot.query(ASKED))
 
 
+@pytest.mark.slow
 def test_a_changed_value_fails_the_receipt_and_its_row_is_shown(node: Node) -> None:
     fill(node, 2)
     _, receipt = node.notary().answer(ASKED)
@@ -191,6 +199,7 @@ def test_a_changed_value_fails_the_receipt_and_its_row_is_shown(node: Node) -> N
     assert any("LOC_X" in line and "lmp=24.0" in line for line in verdict.differs)
 
 
+@pytest.mark.slow
 def test_a_receipt_that_was_edited_or_is_of_another_workspace_is_refused(node: Node) -> None:
     fill(node, 2)
     _, receipt = node.notary().answer(ASKED)
@@ -234,12 +243,14 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_no_receipt_is_given_where_it_could_not_be_kept(node: Node) -> None:
     for statement, why in REFUSED.items():
         with pytest.raises(QueryRefused, match=why):
             node.notary().answer(statement)
 
 
+@pytest.mark.slow
 def test_receipts_equal_a_store_that_saw_only_what_came_before(node: Node, tmp_path: Path) -> None:
     """At 12 moments of a random history: the frozen answer is that of rows kept by hand."""
     rng, kept, receipts = random.Random(7), [], []
@@ -263,6 +274,7 @@ def test_receipts_equal_a_store_that_saw_only_what_came_before(node: Node, tmp_p
 # Runs and completeness
 
 
+@pytest.mark.slow
 def test_a_run_is_checked_before_and_written_down_after(node: Node) -> None:
     checks, stream = FeedRunner(node.ledger, node.clock), feed(RT).stream
     span = (NOW - timedelta(minutes=10), NOW)
@@ -312,6 +324,7 @@ def test_a_watermark_that_went_back_fails_the_run(tmp_path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.slow
 def test_expected_against_received_is_counted_by_due_intervals_and_known_places(node: Node, bring: Bring) -> None:
     fill(node, 3, corrected=False)
     bring(RT, spp({"LOC_0": 1.0}, end_of(0).replace(":05:", ":10:")), "part.csv", NOW)
@@ -456,6 +469,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "kind", "seed"), CASES)
 def test_harm_is_found_by_verify_and_named(workspace: Path, place: str, kind: str, seed: int) -> None:
     done = _harm(workspace, place, kind, random.Random(f"{place} {kind} {seed}"))
@@ -475,6 +489,7 @@ LOG_HARMS = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("what", [*LOG_HARMS, "cut", "delete", "swap", "zeros"])
 def test_harm_to_the_log_is_found_by_verify(workspace: Path, what: str) -> None:
     import apsw
@@ -497,5 +512,6 @@ def test_harm_to_the_log_is_found_by_verify(workspace: Path, what: str) -> None:
     assert _found(workspace)
 
 
+@pytest.mark.slow
 def test_a_sound_workspace_is_found_sound(workspace: Path) -> None:
     assert _found(workspace) == []

@@ -66,6 +66,7 @@ def told(reader: Reader, *arguments, **options) -> dict[str, float]:
     return dict(frame.select("location", "lmp").rows())
 
 
+@pytest.mark.slow
 def test_a_workspace_that_is_open_cannot_be_opened_again_until_it_is_closed(workspace: Path) -> None:
     # Before the tests that keep a reader open: one process holds one engine.
     first = carbon254.open(str(workspace))
@@ -76,6 +77,7 @@ def test_a_workspace_that_is_open_cannot_be_opened_again_until_it_is_closed(work
         assert again.sql("SELECT count() AS n FROM interval_prices").to_arrow()["n"].to_pylist() == [6]
 
 
+@pytest.mark.slow
 def test_sql_as_arrow_polars_and_pandas(reader: Reader) -> None:
     found = reader.sql("SELECT location, lmp, interval_start FROM current_prices WHERE market = 'SPP' ORDER BY lmp")
     table, frame, pandas = found.to_arrow(), found.to_polars(), found.to_pandas()
@@ -88,6 +90,7 @@ def test_sql_as_arrow_polars_and_pandas(reader: Reader) -> None:
     assert [stamp.to_pydatetime() for stamp in pandas["interval_start"]] == starts
 
 
+@pytest.mark.slow
 def test_anything_that_reads_the_arrow_stream_interface_takes_an_answer(reader: Reader) -> None:
     found = reader.lmp("SPP", *DAY)
     capsule = found.__arrow_c_stream__()
@@ -105,6 +108,7 @@ def test_lmp_is_one_row_an_interval_with_its_components(reader: Reader) -> None:
     assert row["interval_end"] - row["interval_start"] == timedelta(minutes=5)
 
 
+@pytest.mark.slow
 def test_the_end_is_not_included_and_instants_come_in_any_form(reader: Reader) -> None:
     first, second = datetime(2025, 7, 1, 12, 0, tzinfo=UTC), datetime(2025, 7, 1, 12, 5, tzinfo=UTC)
     assert len(reader.lmp("SPP", first, second)) == 3
@@ -115,6 +119,7 @@ def test_the_end_is_not_included_and_instants_come_in_any_form(reader: Reader) -
     assert len(reader.lmp("SPP", date(2025, 7, 2), date(2025, 7, 3))) == 0
 
 
+@pytest.mark.slow
 def test_places_by_name_or_id_and_one_or_several(reader: Reader) -> None:
     for place in ("WESTERN HUB", "51288", ["51288", "WESTERN HUB"]):
         (row,) = reader.lmp("PJM", *DAY, place).to_polars().to_dicts()
@@ -143,6 +148,7 @@ def test_an_answer_is_told_in_another_zone_without_moving_the_instant(reader: Re
     assert there.dt.convert_time_zone("UTC").equals(found.to_polars()["interval_start"])
 
 
+@pytest.mark.slow
 def test_as_of_tells_what_was_known_then(reader: Reader) -> None:
     before = REVISED - timedelta(seconds=1)
     assert told(reader, "LOC_1", as_of=before) == {"LOC_1": 20.0 + 1}
@@ -219,6 +225,7 @@ def test_a_missing_workspace_says_how_to_make_one_and_makes_none(tmp_path: Path)
     assert not (tmp_path / "gone").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written", ["2025-11-02T01:30", datetime(2025, 11, 2, 1, 30), pd.Timestamp("2025-11-02 01:30")]
 )

@@ -86,6 +86,7 @@ def test_recorded_file_has_the_facts_of_its_source(recorded: Path, facts: Facts)
         assert worst <= facts.adds_up + 1e-9
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts.file)
 def test_the_gate_holds_nothing_of_a_recorded_file_and_finds_a_wrong_component(recorded: Path, facts: Facts) -> None:
     frame, source = observations(recorded / facts.file, facts.topic), sources()[facts.topic]

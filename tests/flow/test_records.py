@@ -122,6 +122,7 @@ def flow(opened: tuple[Node, ManualClock], sample: Path) -> Flow:
     return Flow(*opened, topic)
 
 
+@pytest.mark.sampled(3)
 def test_every_record_of_a_sample_is_counted_once_and_again_says_nothing_new(flow: Flow, sample: Path) -> None:
     data, count = sample.read_bytes(), records_in(sample.read_bytes())
     first = flow.bring(data, sample.name, "once")
@@ -134,6 +135,7 @@ def test_every_record_of_a_sample_is_counted_once_and_again_says_nothing_new(flo
     assert (again.stored, again.rejected, again.duplicate) == (0, 0, first.duplicate), (first, again)
 
 
+@pytest.mark.sampled(9)
 def test_a_payload_that_lists_every_record_twice_has_as_many_duplicates(flow: Flow, sample: Path) -> None:
     data = sample.read_bytes()
     twice, count = doubled(data), records_in(data)
@@ -146,6 +148,7 @@ def test_a_payload_that_lists_every_record_twice_has_as_many_duplicates(flow: Fl
         assert found.duplicate + found.held >= count, found
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("seed", range(4))
 def test_broken_records_are_rejected_and_the_others_are_not_lost(flow: Flow, sample: Path, seed: int) -> None:
     data = sample.read_bytes()
@@ -162,6 +165,7 @@ def test_broken_records_are_rejected_and_the_others_are_not_lost(flow: Flow, sam
         assert (found.rejected, found.letters) == (1, 1), found
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_is_damaged_the_counts_add_up(flow: Flow, sample: Path, seed: int) -> None:
     copy, dice = bytearray(sample.read_bytes()), random.Random(f"{sample.name} damaged {seed}")

@@ -14,6 +14,8 @@ from carbon254.engine.repair import dependents
 from carbon254.ingest import Arrived
 from carbon254.pipeline import sources
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2025, 7, 1, 3, 40, tzinfo=UTC)
 HOURS = 3
 _KEY = ["width", "location_id", "bar_start"]

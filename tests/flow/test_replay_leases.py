@@ -24,6 +24,8 @@ from carbon254.ingest import Arrived
 from carbon254.settings import Settings
 from carbon254.stores.ledger import LeaseLost, open_ledger
 
+pytestmark = pytest.mark.slow
+
 PLACES = {f"LOC_{i}": 20.0 + i for i in range(5)}
 _STEPS = ("rebuild.parsed", "rebuild.marked", "hot.filled", "hot.swapped", "rebuild.hot", "rebuild.lake")
 

@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.runner import Runner
 from carbon254.memory import _clean_code, give_back
@@ -90,6 +92,7 @@ def test_a_resting_node_stops_at_once(tmp_path: Path) -> None:
     consumer.log.close()
 
 
+@pytest.mark.slow
 def test_the_lake_rests_longer_while_little_comes_and_not_at_all_while_it_is_behind(tmp_path: Path) -> None:
     from flow.conftest import NOW, spp
 
@@ -151,6 +154,7 @@ hot.close()
     assert told_by_a_process_of_its_own(code) == "{}"
 
 
+@pytest.mark.slow
 def test_the_lake_is_loaded_without_pandas_and_its_tables_become_pandas_frames_when_asked() -> None:
     code = """
 import sys

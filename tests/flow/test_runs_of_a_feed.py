@@ -58,6 +58,7 @@ DISPATCH = ["07:45", "07:50", "07:55", "08:00", "08:05"]
 AHEAD = ["08:15", "08:30", "08:45"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1)], ids=["live", "a day later"])
 def test_the_look_ahead_is_stored_beside_dispatch_and_changes_nothing_of_it(
     node: Node, bring: Bring, later: timedelta
@@ -83,6 +84,7 @@ def test_the_look_ahead_is_stored_beside_dispatch_and_changes_nothing_of_it(
     assert found is not None and (found.received, found.received_cells) == (5, 10)
 
 
+@pytest.mark.slow
 def test_a_later_dispatch_price_is_a_row_of_the_other_run(node: Node, bring: Bring) -> None:
     bring(NYISO, nyiso([*DISPATCH, *AHEAD]), "20250701realtime_zone.csv")
     before = rows(node, "SELECT * FROM current_prices WHERE market_run = 'RTC' ORDER BY location, interval_start")
@@ -95,6 +97,7 @@ def test_a_later_dispatch_price_is_a_row_of_the_other_run(node: Node, bring: Bri
     assert len(before) == 6
 
 
+@pytest.mark.slow
 def test_hourly_prices_beside_five_minute_ones_keep_their_own_interval(node: Node, bring: Bring) -> None:
     fives = [f"07:{minute:02}" for minute in range(5, 60, 5)]
     bring(ISONE, isone("FiveMinLmp", fives), "rt_fiveminutelmp.json")
@@ -117,6 +120,7 @@ def test_hourly_prices_beside_five_minute_ones_keep_their_own_interval(node: Nod
     assert "2025-07-01T11:00Z" in told["intervals"], told["intervals"]
 
 
+@pytest.mark.slow
 def test_the_western_area_of_spp_is_stored_named_and_withdrawn_by_itself(node: Node, bring: Bring) -> None:
     def file(west: list[str], minute: int = 5, more: float = 0.0) -> bytes:
         head = "Interval,GMTIntervalEnd,BAA,Settlement Location,Pnode,LMP,MLC,MCC,MEC"
@@ -156,6 +160,7 @@ def test_a_price_grows_old_by_its_own_run() -> None:
     assert late["RTC"] == timedelta(minutes=30) and late["RTBM_SWPW"] == timedelta(minutes=11)
 
 
+@pytest.mark.slow
 def test_lineage_lists_the_bars_of_every_run(node: Node, bring: Bring) -> None:
     bring(NYISO, nyiso([*DISPATCH, *AHEAD]), "20250701realtime_zone.csv")
     found = node.pipeline.repair.lineage(node.pipeline.days._sources[NYISO], date(2025, 7, 1))

@@ -49,6 +49,7 @@ def said(node: Node, topic: str, data: bytes, name: str) -> dict[str, list[str]]
     return {name: sorted(rows) for name, rows in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in ("truncated", "missing_nodes")])
 def test_however_a_payload_is_cut_the_same_rows_are_held(node: Node, fault: str) -> None:
     rows = day_rows(date(2025, 7, 1))
@@ -87,6 +88,7 @@ def load_node(hours: int, wrong: dict[int, float] | None = None) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+@pytest.mark.slow
 def test_a_year_of_cents_padded_to_six_decimals_goes_out_whole(node: Node) -> None:
     name = "rt_hrl_lmps.csv"
     told = said(node, PJM, load_node(2_000), name)
@@ -96,6 +98,7 @@ def test_a_year_of_cents_padded_to_six_decimals_goes_out_whole(node: Node) -> No
     assert all("identity" in row for row in wrong["held"]) and len({row[:60] for row in wrong["held"]}) == 2
 
 
+@pytest.mark.slow
 def test_a_day_that_a_long_file_brought_is_no_stale_day_when_it_comes_alone(node: Node) -> None:
     days = [day_rows(date(2025, 7, 1) + timedelta(days=number)) for number in range(3)]
     at = OUT + timedelta(days=5)

@@ -24,6 +24,8 @@ from carbon254.engine.rebuilder import How
 from carbon254.ingest import Arrived
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 Bring = Callable[..., bool]
 AT = datetime(2025, 7, 1, 12, 0, 1, tzinfo=UTC)
 SPAN = AT.replace(hour=0, second=0), AT.replace(hour=0, second=0) + timedelta(days=1)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+import pytest
 from flow.conftest import NOW, spp
 
 from carbon254.app import Node, open_node
@@ -14,6 +15,8 @@ from carbon254.clock import ManualClock
 from carbon254.ingest import Arrived
 from carbon254.proof import rows_hash
 from carbon254.settings import Settings
+
+pytestmark = pytest.mark.slow
 
 RT, TABLE = "iso.rt.lmp.spp", "interval_prices"
 DAY = timedelta(days=1)

@@ -18,6 +18,8 @@ from carbon254.feeds import feed
 from carbon254.ingest import Arrived
 from carbon254.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 FIRST = date(2025, 7, 1)
 OUT = datetime(2025, 6, 30, 19, tzinfo=UTC)
 END = OUT + timedelta(days=14)

@@ -100,6 +100,7 @@ def test_imports_only_go_down(path: Path) -> None:
     assert not upward, f"{path.relative_to(PACKAGE)} imports {sorted(upward)}; hand it in instead"
 
 
+@pytest.mark.slow
 def test_a_drivers_client_is_imported_by_its_own_room_only() -> None:
     homes = {
         "clickhouse_connect": "stores/hot",

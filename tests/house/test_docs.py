@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[2]
 WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("name", list(pages()))
-def test_reference_pages_are_what_the_code_makes(name: str) -> None:
-    assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == pages()[name], "run scripts/docs"
+def test_reference_pages_are_what_the_code_makes() -> None:
+    folder = ROOT / "docs" / "reference"
+    stale = [name for name, text in pages().items() if (folder / name).read_text("utf-8") != text]
+    assert not stale, "run scripts/docs"
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))

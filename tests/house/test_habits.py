@@ -27,6 +27,7 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
+@pytest.mark.sampled(263)
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_is_a_room(path: Path) -> None:
     text = path.read_text("utf-8")
@@ -68,6 +69,7 @@ def test_no_date_is_written_in_the_calendars() -> None:
 SHOWING = {"cells.py", "printing.py", "vintages.py", "arrow.py"}
 
 
+@pytest.mark.slow
 def test_one_zone_database_tells_the_time() -> None:
     """Polars and the system have zone files of their own age; market days must not depend on them."""
     for path in modules():

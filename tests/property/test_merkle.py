@@ -103,6 +103,7 @@ def plain(row: dict) -> tuple:
     return tuple(repr(number if name == "f" else row[name]) for name in SCHEMA)
 
 
+@pytest.mark.slow
 @QUICK
 @given(ROWS, ROWS, st.randoms(use_true_random=False))
 def test_rows_have_one_hash_if_and_only_if_they_are_the_same_multiset(
@@ -159,6 +160,7 @@ def test_columns_and_rows_that_differ_are_told() -> None:
     assert before.each[0] == after.each[0] and before.each[1] != after.each[1]
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_a_market_day_has_one_hash_however_its_hours_were_read(seed: int, cuts: int) -> None:

@@ -42,6 +42,7 @@ def counts(state: PartitionState, name: str) -> tuple[int, int, int]:
     return tally.judged, tally.failed, tally.unknown
 
 
+@pytest.mark.slow
 @settings(max_examples=130, deadline=None)
 @given(days_of_rows())
 @example((DAYS[0], []))

@@ -209,6 +209,7 @@ def test_new_yorks_sign_shows_in_the_derived_energy() -> None:
     assert "one_energy" in alarms(Desk(topic).day(day, unturned))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("topic", "first"),
     [(TOPIC, date(2025, 2, 20)), ("iso.da.lmp.caiso", date(2025, 10, 5)), ("iso.da.lmp.pjm", date(2025, 6, 1)),

@@ -53,6 +53,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ws"
 
 
+@pytest.mark.slow
 def test_a_workspace_is_judged_once_and_read_again_only_where_it_changed(workspace: Path) -> None:
     at = ("--at", "2025-07-01T12:25Z", "--json", "-w", workspace)
     first = told(run(*at, "--again"))

@@ -70,6 +70,7 @@ small = st.floats(-40, 40, allow_nan=False)
 quads = st.tuples(dollars, small, st.floats(-5, 5), st.floats(0, 20))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("topic", SUMMED)
 @settings(max_examples=15, deadline=None)
 @given(st.lists(quads, min_size=1, max_size=260), st.integers(2, 6), st.data())

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from contract.given_rows import T0, opened, price, prices
 
 from carbon254.stores.hot import HotStore
@@ -52,6 +53,7 @@ class Reading:
             raise
 
 
+@pytest.mark.slow
 def test_every_read_is_a_state_that_was_committed(tmp_path: Path) -> None:
     seed = seed_for("concurrency")
     with tally(12, f"{WRITERS} writers, {READERS} readers", seed) as done, opened(tmp_path) as hot:

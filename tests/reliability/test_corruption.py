@@ -133,6 +133,7 @@ def lake_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("part", ["data", "manifest", "metadata"])
 def test_a_harmed_file_of_the_lake_is_found(part: str, lake_folder: Path, tmp_path: Path) -> None:
     seed = seed_for(f"corrupt lake {part}")

@@ -68,6 +68,7 @@ def _go_on(rooms: Rooms, oracle: Oracle, number: int) -> int:
     return number
 
 
+@pytest.mark.slow
 def test_a_node_on_a_full_disk_says_so_and_goes_on_by_itself(tmp_path: Path) -> None:
     from flow.conftest import spp
 

@@ -73,6 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.lives.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", heavy())
 def test_another_node_takes_over_after_death_at(name: str, world: World) -> None:
     seed = seed_for(name)

@@ -37,6 +37,7 @@ def refused(name: str) -> None:
         raise Lost
 
 
+@pytest.mark.slow
 def test_any_mix_of_retries_stores_each_row_once(hot: HotStore) -> None:
     """The oracle is a dict: (place, start) → price. Batches are repeated, cut anew, and their answers are lost."""
     seed = seed_for("ClickHouse idempotence")

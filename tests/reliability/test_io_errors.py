@@ -46,6 +46,7 @@ def _until(error: str, at: int) -> str:
     return f"..{at + 4}" if error == "EINTR" else "+"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_refused_call_is_an_error_and_never_a_false_acknowledgement(kind: str, tmp_path: Path) -> None:
     need_strace()
@@ -69,6 +70,7 @@ def test_a_refused_call_is_an_error_and_never_a_false_acknowledgement(kind: str,
         assert done.counts["failed"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ledger", "reference", "lake"])
 def test_a_commit_that_failed_last_is_on_disk_before_the_next_is_told(kind: str, tmp_path: Path) -> None:
     """The last sync of a commit fails, the commit is there to be read, and the next try finds its work done."""

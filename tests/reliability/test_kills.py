@@ -27,6 +27,7 @@ from .tiers import figure, seed_for, tally
 TESTS = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     seed = seed_for("random kills")
     chance = random.Random(seed)

@@ -23,6 +23,7 @@ WRITERS = 4
 pytestmark = pytest.mark.xdist_group("processes")
 
 
+@pytest.mark.slow
 def test_writers_that_race_and_die_store_each_batch_once(tmp_path: Path) -> None:
     seed, many = seed_for("Iceberg conflicts"), figure(16, 400)
     chance, kills = random.Random(seed), 0

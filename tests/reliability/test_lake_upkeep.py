@@ -28,6 +28,7 @@ TESTS = Path(__file__).parents[1]
 pytestmark = pytest.mark.xdist_group("processes")
 
 
+@pytest.mark.slow
 def test_upkeep_among_writers_that_die_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     seed, many = seed_for("lake upkeep"), figure(10, 300)
     chance, kills = random.Random(seed), 0

@@ -156,6 +156,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     lives.close()
 
 
+@pytest.mark.slow
 def test_the_store_is_the_model_at_every_time(node: Node, tmp_path: Path) -> None:
     seed = seed_for("model")
     with tally(8, "state machine: row, late, reordered, again, withdrawn", seed) as done:

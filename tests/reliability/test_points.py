@@ -58,6 +58,7 @@ def test_there_are_enough_points() -> None:
     assert len(points()) >= 40
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", light())
 def test_what_was_acknowledged_is_there_after_a_crash_at(name: str, tmp_path: Path) -> None:
     seed = seed_for(name)

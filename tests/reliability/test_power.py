@@ -31,6 +31,7 @@ def power_log(folder: Path, seed: int, many: int, mutant: str = "") -> dict[str,
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_log_survives_a_power_cut_at_every_sync(tmp_path: Path) -> None:
     seed = seed_for("power cuts of the log")
     with tally(3, "power cuts of the log (apsw VFS)", seed) as done:
@@ -41,6 +42,7 @@ def test_the_log_survives_a_power_cut_at_every_sync(tmp_path: Path) -> None:
         assert done.counts["states"] >= 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ROUNDS)
 def test_a_store_survives_a_power_cut_at_every_sync(kind: str, tmp_path: Path) -> None:
     need_strace()

@@ -17,6 +17,7 @@ from .tiers import figure, seed_for, tally
 WANTED = ("died", "refused", "fetched new", "fetched repeated", "step the clock")
 
 
+@pytest.mark.slow
 def test_no_seed_breaks_a_promise() -> None:
     seed = seed_for("simulator")
     with tally(13, "simulator", seed) as done, lives() as made:
@@ -30,6 +31,7 @@ def test_no_seed_breaks_a_promise() -> None:
         assert all(total[name] for name in WANTED), f"the cases are too tame: {total}"
 
 
+@pytest.mark.slow
 def test_an_error_as_a_transaction_begins_leaves_none_open(tmp_path: Path) -> None:
     log, fault = open_log(tmp_path / "log.db"), Fault(1, dies=False)
     with faults.armed(fault), pytest.raises(OSError, match="no space"):

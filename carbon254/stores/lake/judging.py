@@ -26,4 +26,4 @@ def evaluator(
 
 def judge_apart() -> None:
     """Let every commit of this process judge so."""
-    snapshot.manifest_evaluator = evaluator
+    snapshot.manifest_evaluator = evaluator  # pyright: ignore[reportPrivateImportUsage]
