@@ -35,13 +35,15 @@ from carbon254.engine.releasing import Released, Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
-from carbon254.errors import Carbon254Error, NotPublished
+from carbon254.errors import Carbon254Error, NotPublished, WrongQuestion
 from carbon254.feeds import Feed, Request, feed, feeds
+from carbon254.feeds.answers import page_told
 from carbon254.feeds.contract import Rows
-from carbon254.feeds.http import Fetcher
+from carbon254.feeds.http import BY_HAND, Fetcher
 from carbon254.feeds.paging import walk
 from carbon254.ingest import Arrived, Inbox
 from carbon254.ingest.intake import Intake
+from carbon254.model import Stream
 from carbon254.proof import Proof
 from carbon254.quality import read_rules
 from carbon254.stores.log import Letter, Log, Record, records_of
@@ -181,12 +183,30 @@ def trouble_of(fetched: Fetched) -> str:
 
 
 def fetch(
-    fetcher: Fetcher, inbox: Inbox, topic: str, start: datetime, end: datetime, locations: Sequence[str] = ()
+    fetcher: Fetcher,
+    inbox: Inbox,
+    topic: str,
+    start: datetime,
+    end: datetime,
+    locations: Sequence[str] = (),
+    public: bool = False,
 ) -> Iterator[Fetched]:
-    """Ask the provider for [start, end) in UTC, and put every whole answer in the inbox."""
+    """Ask the provider for [start, end) in UTC, and put every whole answer in the inbox.
+
+    With `public`, or where there is no key and the card names files that need none, those are asked for. Raises
+    WrongQuestion where `public` is wanted of a feed without such files.
+    """
     source = feed(topic)
-    for request in source.requests(start, end, locations):
+    if public and source.stream.public is None:
+        some = ", ".join(name for name, found in sorted(feeds().items()) if found.stream.public)
+        raise WrongQuestion(f"{topic} has no public files beside what its provider's key opens; these have: {some}")
+    for request in source.requests(start, end, locations, public or keyless(fetcher, source.stream)):
         yield _ask(fetcher, inbox, source, request)
+
+
+def keyless(fetcher: Fetcher, stream: Stream) -> bool:
+    """Whether the public files of a feed are asked for, since its provider's key is not set."""
+    return stream.public is not None and not fetcher.keyed(stream.provider)
 
 
 def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> Fetched:
@@ -200,6 +220,9 @@ def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> Fetc
     answer = walked.answer
     if answer.not_modified:
         return Fetched(request, "repeated")
+    if request.public and (page := page_told(answer.data)):
+        # A site for people may answer a program with a page of its own: that is no file of the provider's.
+        return Fetched(request, "failed", error=f"{answer.url}: {page}. {BY_HAND}")
     arrived = Arrived(source.topic, answer.data, walked.name, answer.received_at, request.subject, answer.url)
     empty = source.unpublished(walked.name, answer.data)
     taken = inbox.take(arrived)

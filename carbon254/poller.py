@@ -103,11 +103,13 @@ def _floor(moment: datetime, step: timedelta) -> datetime:
 
 
 def reachable(secrets: Mapping[str, str], base_urls: Mapping[str, str]) -> list[str]:
-    """Feeds that can be asked with the keys at hand: those without a key, with theirs, or with a stand-in."""
+    """Feeds that can be asked with the keys at hand: those without a key, with theirs, with public files, or with a
+    stand-in."""
     found = []
     for topic, one in feeds().items():
         provider = one.stream.provider
         keyed = all(secrets.get(name) for name in provider.access.env)
-        if provider.id in base_urls or (provider.base_url and (provider.access.kind == "none" or keyed)):
+        open_to_us = provider.access.kind == "none" or keyed or one.stream.public is not None
+        if provider.id in base_urls or (provider.base_url and open_to_us):
             found.append(topic)
     return [topic for topic in found if feeds()[topic].stream.provider.base_url]

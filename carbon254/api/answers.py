@@ -14,7 +14,7 @@ import pyarrow as pa
 from fastapi import HTTPException, Response
 
 from carbon254.errors import QueryRefused
-from carbon254.model.plain import readable
+from carbon254.model.plain import pieces, readable
 from carbon254.stores.hot import HotStore
 
 from .asked import MOST_ROWS
@@ -185,11 +185,7 @@ def _write_text(
 
 def _parts(batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
     """The batch in parts that are small enough to be put into text. Raises QueryRefused for a row that is not."""
-    if not batch.num_rows:
-        return
-    rows = max(1, min(batch.num_rows, batch.num_rows * _AT_ONCE // max(1, batch.nbytes)))
-    for start in range(0, batch.num_rows, rows):
-        part = batch.slice(start, rows)
+    for part in pieces(batch, _AT_ONCE) if batch.num_rows else ():
         if part.nbytes > _LONGEST_ROW:
             raise QueryRefused(f"a row is larger than {_LONGEST_ROW >> 20} MB; take format=arrow, or select less")
         yield part

@@ -43,9 +43,20 @@ def misspelt(settle: Callable[[Asked], Asked], statement: str, found: pa.Table) 
 
 
 def _nothing(found: pa.Table) -> bool:
-    if found.num_rows != 1:
-        return not found.num_rows
-    return all(value is None or value == 0 or value != value for row in found.to_pylist() for value in row.values())
+    return not found.num_rows or (found.num_rows == 1 and all(map(_empty, found.columns)))
+
+
+def _empty(column: pa.ChunkedArray) -> bool:
+    """Whether its one value is missing, zero or no number. Any other type says something, and may be large: a list of
+    millions is not put into Python to learn that."""
+    if column.null_count:
+        return True
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+            or pa.types.is_boolean(kind)):  # fmt: skip
+        return False
+    value = column[0].as_py()
+    return value == 0 or value != value
 
 
 def _comparisons(statement: str) -> Iterator[tuple[str, str]]:

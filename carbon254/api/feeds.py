@@ -72,7 +72,12 @@ def _card(stream: Stream) -> dict[str, Any]:
         "provider": {"id": provider.id, "name": provider.name, "homepage": provider.homepage},
         "licence": provider.licence,
         "redistribution": provider.redistribution,
-        "access": {"kind": provider.access.kind, "env": list(provider.access.env), "where": provider.access.where},
+        "access": {
+            "kind": provider.access.kind,
+            "env": list(provider.access.env),
+            "where": provider.access.where,
+            "public": stream.public.files if stream.public else None,
+        },
     }
 
 

@@ -30,6 +30,9 @@ class Spool:
         self.size += len(data)
         if self.size > self._most:
             raise too_large(self._most)
+        if self.size > _IN_MEMORY:
+            # Before it is written, not after: a large piece would lie in memory once more.
+            self._file.rollover()
         return self._file.write(data)
 
     def flush(self) -> None:

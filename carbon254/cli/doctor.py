@@ -142,12 +142,14 @@ def _keys(_: Path) -> Iterator[Finding]:
     from .console import secrets
 
     have = secrets()
+    public = {found.stream.provider.id for found in feeds().values() if found.stream.public}
     for provider in {found.stream.provider.id: found.stream.provider for found in feeds().values()}.values():
         missing = [name for name in provider.access.env if name not in have]
         if missing:
             yield (
                 "warn",
-                f"{provider.name} needs a key on the internet",
+                f"{provider.name} needs a key on the internet"
+                + (", its public files do not" * (provider.id in public)),
                 f"set {' and '.join(missing)} ({provider.access.where})",
             )
 

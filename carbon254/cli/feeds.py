@@ -63,6 +63,7 @@ def list_feeds(
             continue
         access = stream.provider.access
         key = "none" if access.kind == "none" else " + ".join(access.env)
+        key += "; public files without" if stream.public else ""
         minutes = f"{int(stream.resolution.total_seconds() // 60)} min"
         rows.append((topic, stream.title, stream.market_run, minutes, stream.dataset, key))
     tell(("feed", "what", "run", "interval", "dataset", "key"), rows[:limit], as_json)
@@ -121,6 +122,9 @@ def run(
         list[Path] | None, typer.Option(help="Take these files instead of fetching.", exists=True, dir_okay=False)
     ] = None,
     location: Annotated[list[str] | None, typer.Option(help="Only these places, where the provider can.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Ask for the provider's files that need no key, also where one is set.")
+    ] = False,
     afresh: Annotated[bool, typer.Option("--afresh", help="Ask for answers again that did not change since.")] = False,
     workspace: NewWorkspace = DEFAULT_WORKSPACE,
     emulator_url: EmulatorUrl = "",
@@ -151,7 +155,7 @@ def run(
         if file or not (low and high):
             result = from_files(desk, feed, file or [])
         else:
-            result = from_provider(desk, feed, low, high, location or [])
+            result = from_provider(desk, feed, low, high, location or [], public)
         desk.carry()
         report(desk, [result], as_json)
     if result.failed:

@@ -15,7 +15,7 @@ from pydantic import AliasChoices
 
 from carbon254.errors import PayloadRefused
 from carbon254.feeds import feeds
-from carbon254.model import Access, Provider, Stream
+from carbon254.model import Provider, Stream
 from carbon254.model.reference import reference_page
 from carbon254.settings import Settings
 
@@ -113,11 +113,12 @@ def feeds_page() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     providers = {found.stream.provider.id: found.stream.provider for found in feeds().values()}
+    public = {found.stream.provider.id for found in feeds().values() if found.stream.public}
     for provider in sorted(providers.values(), key=lambda found: found.name):
         access = provider.access
         keys = ", ".join(f"`{name}`" for name in access.env)
         lines.append(
-            f"| {_linked(provider)} | {_keyless(access, provider.base_url)} | {keys} "
+            f"| {_linked(provider)} | {_keyless(provider, provider.id in public)} | {keys} "
             f"| {access.where} | {provider.min_interval_s:g} s | {provider.redistribution} | {provider.licence} |"
         )
     lines += [
@@ -132,6 +133,7 @@ def feeds_page() -> str:
     ]
     streams = [found.stream for _, found in sorted(feeds().items())]
     lines += [_stream_row(stream) for stream in streams]
+    lines += _public_files(streams)
     lines += [
         "",
         "## Other market runs in the same payloads",
@@ -144,11 +146,12 @@ def feeds_page() -> str:
     ]
     lines += [_run_row(run) for stream in streams for run in stream.runs.values()]
     ordered = ", ".join(f"`{stream.topic}`" for stream in streams if stream.repeat == "row_order")
+    filed = ", ".join(f"`{one.topic}`" for one in streams if one.public and one.public.repeat == "row_order")
     lines += [
         "",
         "## Where the order of rows says something",
         "",
-        f"In the repeated autumn hour of {ordered}:",
+        f"In the repeated autumn hour of {ordered}, and in public files of {filed}:",
         "day files of these feeds print no mark, and the second pass opens where a place's stamps step back. Keep",
         "their rows in the file's order: shuffled rows of that hour cannot be told apart, and rows cut from those",
         "before them are read as the first pass and flagged `ambiguous_time`. Reports of the same provider that name",
@@ -157,6 +160,25 @@ def feeds_page() -> str:
         "the same table.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _public_files(streams: list[Stream]) -> list[str]:
+    return [
+        "",
+        "## Public files of providers with a key",
+        "",
+        "Where the key is not set these are asked for instead, and a note says so; `c254 feeds run --public` asks for",
+        "them in any case. A site that answers a program with a page of its own is told as such: save the file with a",
+        "browser and take it in with `--file`.",
+        "",
+        "| feed | files | site | repeat |",
+        "|---|---|---|---|",
+        *(
+            f"| `{one.topic}` | {one.public.files} | {one.public.base_url} | {one.public.repeat.replace('_', ' ')} |"
+            for one in streams
+            if one.public
+        ),
+    ]
 
 
 def _linked(provider: Provider) -> str:
@@ -200,10 +222,10 @@ def golden_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _keyless(access: Access, base_url: str) -> str:
-    if not base_url:
+def _keyless(provider: Provider, public: bool) -> str:
+    if not provider.base_url:
         return "pushed to us"
-    return "yes" if access.kind == "none" else "no"
+    return "yes" if provider.access.kind == "none" else "public files" if public else "no"
 
 
 def _run_row(run: Stream) -> str:

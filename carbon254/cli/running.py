@@ -22,7 +22,7 @@ from carbon254.feeds import feed as find
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.ingest import Arrived, Inbox
-from carbon254.pipeline import fetch, trouble_of
+from carbon254.pipeline import fetch, keyless, trouble_of
 from carbon254.stores.ledger import FATES, Counts, Ledger, open_ledger
 from carbon254.stores.log import Log, records_of
 from carbon254.stores.raw import open_raw
@@ -141,12 +141,20 @@ def from_files(desk: Desk, feed: str, files: Sequence[Path]) -> Result:
     return result
 
 
-def from_provider(desk: Desk, feed: str, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Result:
-    """Ask the provider for [start, end)."""
-    result = Result(feed)
+def from_provider(
+    desk: Desk, feed: str, start: datetime, end: datetime, locations: Sequence[str] = (), public: bool = False
+) -> Result:
+    """Ask the provider for [start, end); with `public`, or without a key, for the files that need none."""
+    result, stream = Result(feed), find(feed).stream
+    if stream.public is not None and (public or keyless(desk.fetcher, stream)):
+        names = " and ".join(stream.provider.access.env)
+        why = "--public" if public else f"{names} are not set"
+        result.notes.append(
+            f"{feed}: {why}: {stream.provider.name}'s public files are asked for ({stream.public.files})"
+        )
     with progress(feed) as advance:
-        asked = fetch(desk.fetcher, desk.inbox, feed, start, end, locations)
-        checked = desk.checks.around(find(feed).stream, start, end, asked, trouble_of)
+        asked = fetch(desk.fetcher, desk.inbox, feed, start, end, locations, public)
+        checked = desk.checks.around(stream, start, end, asked, trouble_of)
         for done, fetched in enumerate(checked, start=1):
             setattr(result, fetched.state, getattr(result, fetched.state) + 1)
             desk.keep(feed, fetched.offset)
@@ -165,7 +173,7 @@ def settle(desk: Desk, result: Result) -> Result:
         mine, first = {one.payload for one in counts}, min(one.payload for one in counts)
         rows = records_of(desk.log, f"rows.{result.feed}", first)
         result.rows = sum(record.headers["rows"] for record in rows if record.headers["raw"] in mine)
-    result.notes = [f"{one.name}: {one.note}" for one in sorted(counts, key=lambda one: one.payload) if one.note]
+    result.notes += [f"{one.name}: {one.note}" for one in sorted(counts, key=lambda one: one.payload) if one.note]
     return result
 
 

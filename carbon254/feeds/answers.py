@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from carbon254.errors import NothingYet, PayloadRefused
+from carbon254.wire.text import utf8_head
 from carbon254.wire.xml import Element, elements
 
 _TAG = re.compile(rb"<(script|style)\b.*?(</\1\s*>|\Z)|<!--.*?-->|<[^>]*>", re.I | re.S)
@@ -42,6 +43,12 @@ def refuse_empty_and_pages(head: bytes) -> None:
         raise NothingYet("the file is empty: nothing is published in it yet; it will be asked for again")
     if page := _page(head):
         raise page
+
+
+def page_told(data: bytes) -> str:
+    """What a web page says that came instead of data; empty for anything else."""
+    page = _page(utf8_head(data[:_LOOK]))
+    return str(page) if page else ""
 
 
 def explain(head: bytes) -> PayloadRefused | None:

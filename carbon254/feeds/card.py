@@ -28,6 +28,7 @@ span = "PT5M"                        # what one request covers
 complete = true
 rounding = 0.01                      # each number is rounded to it; or {step = 0.00001, most = 0.01}: see Rounding
 partitions = 1                       # on Kafka; more than one only where the order of payloads says nothing
+public = {files = "…", base_url = "https://…", repeat = "mark"}   # what needs no key, where the provider wants one
 retention = "P7D"                    # how long a published topic keeps records; what the log needs is kept anyway
 
 [stream.runs.RTBM_SWPW]              # another market run in the same payloads; what it does not say is as above
@@ -48,7 +49,7 @@ from datetime import timedelta
 from typing import Any
 
 from carbon254.errors import SettingsError
-from carbon254.model import Access, Provider, Publication, Rounding, Stream
+from carbon254.model import Access, Provider, Public, Publication, Rounding, Stream
 
 _DURATION = re.compile(r"^(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
 _REPEATS = ("utc", "offset", "mark", "row_order", "none")
@@ -87,8 +88,9 @@ def _provider(raw: Mapping[str, Any]) -> Provider:
 
 
 def _stream(raw: Mapping[str, Any], provider: Provider) -> Stream:
-    if raw["repeat"] not in _REPEATS:
-        raise SettingsError(f"{raw['topic']}: repeat must be one of {', '.join(_REPEATS)}")
+    for table in (raw, raw.get("public", raw)):
+        if table["repeat"] not in _REPEATS:
+            raise SettingsError(f"{raw['topic']}: repeat must be one of {', '.join(_REPEATS)}")
     own = Stream(**{**_typed(raw), "provider": provider, "runs": {}})
     runs = {name: _run(own, name, told) for name, told in raw.get("runs", {}).items()}
     return replace(own, runs=runs)
@@ -115,6 +117,8 @@ def _typed(raw: Mapping[str, Any]) -> dict[str, Any]:
     if "publication" in raw:
         told = raw["publication"]
         found["publication"] = Publication(told["anchor"], duration(told["delay"]))
+    if "public" in raw:
+        found["public"] = Public(**raw["public"])
     if "rounding" in raw:
         found["rounding"] = _rounding(raw["rounding"], raw["topic"])
     return found

@@ -69,9 +69,12 @@ class Feed:
             pass
         return ""
 
-    def requests(self, start: datetime, end: datetime, locations: Sequence[str] = ()) -> Iterator[Request]:
-        """The requests that bring [start, end) in UTC."""
-        return self._member("fetch").requests(self.stream, start, end, locations)
+    def requests(
+        self, start: datetime, end: datetime, locations: Sequence[str] = (), public: bool = False
+    ) -> Iterator[Request]:
+        """The requests that bring [start, end) in UTC; with `public` those for the files that need no key."""
+        fetch = self._member("fetch")
+        return (fetch.public_requests if public else fetch.requests)(self.stream, start, end, locations)
 
     def next_page(self, request: Request, data: bytes) -> Request | None:
         """The request for the page after `data`, or None."""

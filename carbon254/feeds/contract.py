@@ -12,6 +12,7 @@ A folder holds `feed.toml` and these functions:
              or empty answers of its own kind: what such an answer says, with the next step.
 `fetch.py`   `requests(stream, start, end, locations) -> Iterator[Request]`: which requests bring the span
              [start, end) (UTC). No parsing, no network.
+             `public_requests`, the same, only where the card names public files: those that ask for them.
              `next_page(request, data) -> Request | None`, only where answers come in pages: what to ask for after
              the rows of `data`, however many were asked for. `counted(data) -> Counted | None`, where an answer says
              how many rows it should have: None for what is no such answer (an error, a web page).
@@ -108,7 +109,7 @@ class Request:
 
     `path` is relative to the provider's base URL; an absolute one names another host of the provider. `subject` names
     what is asked for, without the moment of asking, so that a second answer to the same question is known to be a
-    revision.
+    revision. `public` ones need no key, and none is sent with them.
     """
 
     path: str
@@ -116,6 +117,7 @@ class Request:
     params: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     page: int = 1
+    public: bool = False
 
 
 def rejects(lines: Sequence[int | None], reasons: Sequence[str], raws: Sequence[str]) -> pl.DataFrame:

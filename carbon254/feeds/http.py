@@ -22,7 +22,7 @@ import httpx2 as httpx
 
 from carbon254.clock import Clock
 from carbon254.errors import CircuitOpen, FetchFailed, NotPublished, PayloadRefused, Throttled, TransientError
-from carbon254.model import Provider
+from carbon254.model import Access, Provider
 from carbon254.wire.inflate import TooMuch, gunzip, inflate
 
 from .budget import Budget, Validators
@@ -41,6 +41,7 @@ _DEFAULT_RETRY_AFTER_S = 5.0
 _SAID_BYTES = 64 << 10
 _INFLATE = {"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate}
 _AGENT = "carbon254 (market data platform)"
+BY_HAND = "Save the file with a browser and take it in with --file, or set the provider's key"
 _KEPT_HEADERS = ("content-type", "date", "etag", "last-modified")
 
 
@@ -109,6 +110,10 @@ class Fetcher:
                 self._clock.sleep(self._growing(tried))
         return self._once(provider, request)
 
+    def keyed(self, provider: Provider) -> bool:
+        """Whether the provider lets us in: it wants no key, we have it, or another stands in for the provider."""
+        return provider.id in self._base_urls or all(self._secrets.get(name) for name in provider.access.env)
+
     def remember(self, answer: Answer) -> None:
         """Ask conditionally from now on. Call it once the answer is stored, never before."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -130,7 +135,7 @@ class Fetcher:
         self._clock.sleep(self._budget.take(host, self._interval(provider), provider.burst, self._now_s()))
         try:
             with self._follow(call, public) as response:
-                answer = self._answer(response, public, provider, call)
+                answer = self._answer(response, public, _advice(provider, request), call)
         except (NotPublished, FetchFailed):
             # The host is well: it answered, though not with what was asked for.
             self._note(host, True)
@@ -159,7 +164,7 @@ class Fetcher:
             call = call.redirected(following.url, public)
         raise FetchFailed(f"{public} redirects without end")
 
-    def _answer(self, response: httpx.Response, public: str, provider: Provider, call: Call) -> Answer:
+    def _answer(self, response: httpx.Response, public: str, advice: str, call: Call) -> Answer:
         status, received = response.status_code, self._clock.received(response.headers)
         kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         if status == httpx.codes.NOT_MODIFIED:
@@ -177,7 +182,7 @@ class Fetcher:
         if status == httpx.codes.NOT_FOUND:
             raise NotPublished(f"{public}: not published yet (404)")
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise FetchFailed(f"{public}: {status}: {text}. {_key_advice(provider)}")
+            raise FetchFailed(f"{public}: {status}: {text}. {advice}")
         raise FetchFailed(f"{public}: {status}: {text}")
 
     def _body(self, response: httpx.Response, public: str) -> bytes:
@@ -199,13 +204,13 @@ class Fetcher:
         access, address = provider.access, bare(httpx.URL(self._address(provider, request)))
         url = httpx.URL(address, params=dict(request.params))
         credentials = [self._secrets.get(name, "") for name in access.env]
-        if access.kind != "none" and not all(credentials) and provider.id not in self._base_urls:
+        if not request.public and not self.keyed(provider):
             raise FetchFailed(f"{provider.name} needs a key. {_key_advice(provider)}")
         headers = dict(provider.headers)
         known = Validators() if self.afresh else self._budget.validators(str(url))
         headers |= {"If-None-Match": known.etag} if known.etag else {}
         headers |= {"If-Modified-Since": known.modified} if known.modified else {}
-        call = with_credentials(Call(url, headers), access, credentials)
+        call = with_credentials(Call(url, headers), Access() if request.public else access, credentials)
         self._mask.hide(call.secrets)
         return call, str(url)
 
@@ -270,6 +275,11 @@ def _decoded(data: bytes, encodings: str, public: str) -> bytes:
         except PayloadRefused as error:
             raise TransientError(f"{public}: the answer was spoilt on the way: {error}") from error
     return data
+
+
+def _advice(provider: Provider, request: Request) -> str:
+    """What to do where the provider does not let us in."""
+    return BY_HAND if request.public else _key_advice(provider)
 
 
 def _key_advice(provider: Provider) -> str:

@@ -87,10 +87,12 @@ def number_column(name: str, values: Sequence[Any]) -> tuple[pl.Series, pl.Serie
         ).new_from_index(0, len(values))
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
         pass
-    texts = [_numeral(value) for value in values]
-    cast = pl.Series(name, texts, dtype=pl.String).cast(pl.Float64, strict=False)
-    missing = pl.Series([text is None or text == "" for text in texts], dtype=pl.Boolean)
-    return cast, cast.is_null() & ~missing
+    try:
+        texts = pl.Series(name, values, dtype=pl.String, strict=True).str.strip_chars()
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        texts = pl.Series(name, [_numeral(value) for value in values], dtype=pl.String)
+    cast = texts.cast(pl.Float64, strict=False)
+    return cast, cast.is_null() & (texts.fill_null("") != "")
 
 
 def whole(value: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 from .dataset import Column, Dataset, catalogue, dataset
 from .flags import Flag, describe_flags
-from .source import Access, Provider, Publication, Rounding, Stream, by_run
+from .source import Access, Provider, Public, Publication, Rounding, Stream, by_run
 
 __all__ = [
     "Access",
@@ -10,6 +10,7 @@ __all__ = [
     "Dataset",
     "Flag",
     "Provider",
+    "Public",
     "Publication",
     "Rounding",
     "Stream",

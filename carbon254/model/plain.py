@@ -7,22 +7,37 @@ decimal has 38 digits, as many as its readers know.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from carbon254.errors import QueryRefused
 
+_MOST_MENDED = 32 << 20
+
+
+def pieces(batch: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
+    """The batch in parts of about `most` bytes, a row at least; nothing is copied. One without rows comes as it is."""
+    rows = max(1, min(batch.num_rows, batch.num_rows * most // max(1, batch.nbytes)))
+    for start in range(0, max(1, batch.num_rows), rows):
+        yield batch.slice(start, rows)
+
 
 def plain(column: pa.Array) -> pa.Array:
-    """The column as it is where there is nothing to change in it."""
+    """The column as it is where there is nothing to change in it. Raises QueryRefused where that would take too much:
+    what is changed becomes Python's for a while, several times as large."""
     if not _odd(column.type):
         try:
             column.validate(full=True)
             return column
         except pa.ArrowInvalid:
             pass
+    if column.nbytes > _MOST_MENDED:
+        raise QueryRefused(
+            f"a value of more than {_MOST_MENDED >> 20} MB is no UTF-8 text or of a type that few know: "
+            "select less of it, or its hex()"
+        )
     return _mended(column)
 
 

@@ -41,6 +41,16 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Public:
+    """What a provider that lets in with a key publishes of a stream for everybody: `files` says which, `base_url` is
+    their site, and `repeat` what separates the repeated autumn hour in them."""
+
+    files: str
+    base_url: str
+    repeat: str
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """When a span is normally published: `delay` after the anchor (interval_end, or market_day: its local midnight)."""
 
@@ -66,6 +76,7 @@ class Stream:
     (a twin column), offset, mark (a flag), row_order, or none (a clock that never repeats). `signs` multiplies
     components so that lmp = energy + congestion + loss + ghg; `derive` names a component computed from the others;
     `complete` means a payload lists every location of its intervals, so that a missing one is a retraction;
+    `public` tells what of it needs no key although the provider wants one;
     `horizon` is how far ahead of its arrival a payload prints intervals; `area` is the market area of places that are
     not listed (the market itself where it is empty).
 
@@ -95,6 +106,7 @@ class Stream:
     horizon: timedelta = timedelta(0)
     area: str = ""
     rounding: Rounding = Rounding()
+    public: Public | None = None
     partitions: int = 1
     retention: timedelta = timedelta(days=7)
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -15,9 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
-import orjson
 import polars as pl
 
 from carbon254.errors import NothingYet, PayloadRefused
@@ -29,12 +27,7 @@ from . import express, records
 
 _DA, _RT = "iso.da.lmp.isone", "iso.rt.lmp.isone"
 _HOUR, _FIVE_MINUTES = timedelta(hours=1), timedelta(minutes=5)
-_PRICES = {
-    "LmpTotal": "lmp",
-    "EnergyComponent": "energy",
-    "CongestionComponent": "congestion",
-    "LossComponent": "loss",
-}
+_PRICES = dict(zip(records.PRICES, ("lmp", "energy", "congestion", "loss"), strict=True))
 _KINDS = {"HUB": "hub", "LOAD ZONE": "zone", "EXT. NODE": "interface", "EXTERNAL NODE": "interface"}
 _REAL_TIME_NAME = re.compile(r"(^|[^a-z])rt([^a-z]|$)|prelim|realtime|real_time", re.I)
 _DAY_AHEAD_NAME = re.compile(r"(?i)(^|[^a-z])(da|dayahead|day-ahead|dalmp)([^a-z]|$)")
@@ -88,26 +81,22 @@ def _of_report(payload: Payload) -> Iterator[Rows]:
 
 def _of_records(payload: Payload) -> Rows:
     try:
-        kind, found = records.read(payload.data)
+        found = records.read(payload.data)
     except NothingYet:
         raise
     except PayloadRefused as refusal:
         raise PayloadRefused(f"{refusal}; {_FORMATS}") from refusal
-    five = kind == "FiveMinLmp"
+    five = found.kind == "FiveMinLmp"
     _check(payload, _RT if five else payload.stream.topic, five)
-    good = [record if isinstance(record, dict) else {} for record in found]
-    places = [place if isinstance(place := record.get("Location"), dict) else {} for record in good]
-    columns: dict[str, Any] = {
-        "location": [_text(place.get("$")) for place in places],
-        "location_id": [_text(place.get("@LocId")) for place in places],
-        "kind": [_text(place.get("@LocType")) for place in places],
-        "begin": [_text(record.get("BeginDate")) for record in good],
-        "line": range(1, len(found) + 1),
-    }
-    schema = {**dict.fromkeys(["location", "location_id", "kind", "begin"], pl.String), "line": pl.Int64}
+    columns = found.columns
+    told = {"location": records.NAME, "location_id": records.ID, "kind": records.TYPE, "begin": records.BEGIN}
+    texts = [pl.Series(ours, columns[theirs], dtype=pl.String) for ours, theirs in told.items()]
+    prices = [number_column(ours, columns[theirs]) for theirs, ours in _PRICES.items()]
+    lines = pl.int_range(1, found.count + 1, dtype=pl.Int64, eager=True).alias("line")
+    bad = pl.DataFrame([wrong.alias(values.name) for values, wrong in prices])
     begin = pl.col("begin").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
-    frame = _priced(pl.DataFrame(columns, schema=schema), good).with_columns(
-        begin.dt.truncate("1m").alias("interval_start")
+    frame = pl.DataFrame([*texts, *(values for values, _ in prices), lines]).with_columns(
+        begin.dt.truncate("1m").alias("interval_start"), bad.select(pl.any_horizontal(pl.all()).alias("bad"))["bad"]
     )
     reason = first_of(
         (pl.col("interval_start").is_null(), "BeginDate is not a time with an offset"),
@@ -118,24 +107,13 @@ def _of_records(payload: Payload) -> Rows:
         (pl.col("bad"), "a price is not a number"),
         (wild(_PRICES.values()), "a price is not a finite number"),
     )
-    texts: Texts = lambda numbers: [orjson.dumps(found[number - 1]).decode() for number in numbers]  # noqa: E731
-    return _rows(frame, reason, _FIVE_MINUTES if five else _HOUR, payload, texts)
+    return _rows(frame, reason, _FIVE_MINUTES if five else _HOUR, payload, found.texts)
 
 
 def _check(payload: Payload, topic: str, five_minute: bool) -> None:
     if topic != payload.stream.topic:
         what = "five-minute prices" if five_minute else "hourly prices"
         raise PayloadRefused(f"these are {what} of {topic}, not of {payload.stream.topic}: ingest them there")
-
-
-def _priced(frame: pl.DataFrame, found: list[dict[str, Any]]) -> pl.DataFrame:
-    if found and not any("LmpTotal" in record for record in found):
-        raise PayloadRefused(f"LmpTotal is missing; the records have {', '.join(map(str, found[0]))}")
-    bad = pl.Series("bad", [False] * frame.height, dtype=pl.Boolean)
-    for theirs, ours in _PRICES.items():
-        values, wrong = number_column(ours, [record.get(theirs) for record in found])
-        frame, bad = frame.with_columns(values), bad | wrong
-    return frame.with_columns(bad.alias("bad"))
 
 
 def _rows(
@@ -156,7 +134,3 @@ def _rows(
     also = [name for name in ("flags", "published_at") if name in frame.columns]
     names = ["location", "location_id", "location_type"]
     return Rows(rows.frame.select(*names, "interval_start", end, *_PRICES.values(), *also, *run, "line"), rows.rejects)
-
-
-def _text(value: Any) -> str | None:
-    return str(value) if isinstance(value, (str, int)) else None

@@ -130,7 +130,7 @@ class HotStore:
 
     def query(self, sql: str, params: Params = None, limits: Limits | None = None) -> pa.Table:
         """One reading statement by a reader. Instants come in UTC. Raises QueryRefused with what to do."""
-        with self._readers.answering(self._readers.checked(sql, params), params, limits) as batches:
+        with self._readers.answering(self._readers.checked(sql, params), params, limits, whole=True) as batches:
             return pa.Table.from_batches(batches)
 
     @contextmanager
@@ -150,7 +150,7 @@ class HotStore:
         """As `query`, over what each feed had stored up to a place of the raw log and was let out by `at`; feeds not
         named had nothing."""
         more = {"additional_table_filters": setting(bounds(offsets, at))}
-        with self._readers.answering(self._readers.checked(sql), None, limits, more) as batches:
+        with self._readers.answering(self._readers.checked(sql), None, limits, more, whole=True) as batches:
             return pa.Table.from_batches(batches)
 
     def rewritten(self, sql: str) -> str:

@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from carbon254.errors import QueryRefused, SettingsError, TransientError, WorkspaceError
 from carbon254.lasting import sync_folder
+from carbon254.memory import resident
 from carbon254.walking import matching
 
 from . import embedded
@@ -36,6 +38,8 @@ from .sessions import ALWAYS, EMBEDDED, Session, open_session
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 READERS = 8
 _IDLE = 8
+# Freed memory that the embedded engine may keep between statements, and how often it is asked for it at most.
+_KEPT, _RELIEF_S = 96 << 20, 0.25
 _SETTING = "C254_HOT_URL"
 # Folders that name databases and tables; the parts inside a table are the engine's own to keep.
 _NAMING = ("metadata", "store", "store/*", "store/*/*")
@@ -51,6 +55,8 @@ class Handles:
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(READERS)
         self._closed = False
+        # Resident bytes after memory was last returned, and when (monotonic s).
+        self._settled, self._relieved = resident(), 0.0
         self._claim = _claim(url)
         try:
             if url.startswith(EMBEDDED):
@@ -83,7 +89,7 @@ class Handles:
         Waits for its turn, unless it is for reading a statement only. Raises QueryRefused where none came within
         `limits.seconds`.
         """
-        with self._turn(limits) if turn else nullcontext(), self._answering():
+        with self._turn(limits) if turn else nullcontext(), self._answering(), self._relieving(turn):
             session = None if more else self._take_session(limits)
             session = session or open_session(self._url, limits, more or {}, **_unshared(self._url))
             try:
@@ -104,6 +110,20 @@ class Handles:
             yield
         finally:
             self._turns.release()
+
+    @contextmanager
+    def _relieving(self, wanted: bool) -> Iterator[None]:
+        """Afterwards the embedded engine returns what it freed, where that is much: it would keep it, and the next
+        statement's memory would come beside it."""
+        try:
+            yield
+        finally:
+            now, held = time.monotonic(), resident() if wanted and self._url.startswith(EMBEDDED) else 0
+            if held > self._settled + _KEPT and now > self._relieved + _RELIEF_S and not self._closed:
+                self._relieved = now
+                with suppress(ClickHouseError, WorkspaceError), self.own() as client:
+                    client.command("SYSTEM JEMALLOC PURGE")
+                self._settled = min(self._settled, resident())
 
     def kill(self, mark: str) -> None:
         """Stop what a session runs; nothing happens where it runs nothing."""
@@ -177,6 +197,7 @@ class Handles:
             client.close()
         with self.own() as client:
             client.command("SYSTEM JEMALLOC PURGE")
+        self._settled = resident()
 
     def close(self) -> None:
         """Close every idle handle and give the folder up; a handle in use closes when its call ends."""

@@ -10,12 +10,25 @@ import pyarrow as pa
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one reader's query may use. Going beyond any of them raises QueryRefused; nothing is cut off silently."""
+    """What one reader's query may use. Going beyond any of them raises QueryRefused; nothing is cut off silently.
+
+    Of its memory the engine has three quarters, the rest is for the answer on its way to the reader.
+    """
 
     max_rows: int = 1_000_000
     seconds: float = 30.0
     memory_bytes: int = 2 << 30
     answer_bytes: int = 256 << 20
+
+    @property
+    def engine_bytes(self) -> int:
+        """What the engine may use."""
+        return self.memory_bytes * 3 // 4
+
+    @property
+    def whole_bytes(self) -> int:
+        """How large an answer may be that is held whole instead of being handed on as it comes."""
+        return min(self.answer_bytes, self.memory_bytes // 4)
 
 
 class Hot(Protocol):

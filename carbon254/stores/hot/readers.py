@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from carbon254.errors import QueryRefused
+from carbon254.model.plain import pieces
 
 from .answer import as_typed, names_of, telling, typed, without_inner
 from .ddl import VIEWS
@@ -25,6 +26,8 @@ from .vocabulary import Vocabulary
 _BOUND = re.compile(r"\{\s*[A-Za-z_]\w*\s*:")
 # The engine's words about tables: what these statements answer may name what readers cannot ask.
 _ABOUT = re.compile(r"\s*(explain|show)\b", re.IGNORECASE)
+# What is looked at, mended or put into text at once.
+_AT_ONCE = 8 << 20
 _PARSING = Limits(max_rows=1_000_000, seconds=5.0, memory_bytes=256 << 20)
 
 
@@ -51,9 +54,15 @@ class Readers:
 
     @contextmanager
     def answering(
-        self, sql: str, params: Params = None, limits: Limits | None = None, more: Mapping[str, Any] | None = None
+        self,
+        sql: str,
+        params: Params = None,
+        limits: Limits | None = None,
+        more: Mapping[str, Any] | None = None,
+        whole: bool = False,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Runs a checked statement, or one of our own; `more` are further settings.
+        """Runs a checked statement, or one of our own; `more` are further settings, `whole` says that the answer will
+        be held whole.
 
         The batches come while the engine works; it is stopped where the block ends before they do. Raises QueryRefused
         where a limit is met, also by the answer's size.
@@ -63,25 +72,31 @@ class Readers:
             self._handles.session(found, more) as session,
             asked.watching(lambda: self._handles.kill(session.mark)),
         ):
-            batches = self._batches(session, sql, params, found, asked)
+            batches = self._batches(session, sql, params, found, asked, whole)
             try:
                 yield batches
             finally:
                 batches.close()
 
     def _batches(
-        self, session: Session, sql: str, params: Params, limits: Limits, asked: Stop
+        self, session: Session, sql: str, params: Params, limits: Limits, asked: Stop, whole: bool
     ) -> Generator[pa.RecordBatch, None, None]:
-        made, size, rows = None, 0, 0
+        made, size = None, 0
+        most, said = (limits.whole_bytes, too_large_whole) if whole else (limits.answer_bytes, too_large)
         for batch in session.batches(sql, params):
             asked.check()
             if made is None:
                 names_of(batch.schema)
                 made = typed(batch.schema, self._kinds(sql, params)) if telling(batch.schema) else {}
-            size, rows = size + batch.nbytes, rows + batch.num_rows
-            if size > limits.answer_bytes:
-                raise too_large(limits.answer_bytes)
-            yield _without_inner(as_typed(batch, made)) if _ABOUT.match(sql) else as_typed(batch, made)
+            if size + batch.nbytes > most:
+                raise said(most)
+            for part in pieces(batch, _AT_ONCE):
+                asked.check()
+                told = as_typed(part, made)
+                size += told.nbytes
+                if size > most:
+                    raise said(most)
+                yield _without_inner(told) if _ABOUT.match(sql) else told
 
     def _kinds(self, sql: str, params: Params) -> list[str]:
         """The engine's names of the answer's types, a column each."""
@@ -110,6 +125,14 @@ def too_large(most: int) -> QueryRefused:
     """What to say of an answer that grows beyond `most` bytes."""
     return QueryRefused(
         f"the answer is larger than {most >> 20:,} MB (C254_ANSWER_MB): add LIMIT, select fewer columns, or narrow it"
+    )
+
+
+def too_large_whole(most: int) -> QueryRefused:
+    """As `too_large`, of an answer that is held whole: for a receipt, or in Python."""
+    return QueryRefused(
+        f"the answer is larger than {most >> 20:,} MB, and is held whole in memory (a quarter of what a "
+        "statement may use, C254_QUERY_MEMORY_MB): add LIMIT, select fewer columns, narrow it, or ask without a receipt"
     )
 
 
