@@ -63,7 +63,7 @@ def list_feeds(
             continue
         access = stream.provider.access
         key = "none" if access.kind == "none" else " + ".join(access.env)
-        key += "; public files without" if stream.public else ""
+        key += ", or none" if stream.public else ""
         minutes = f"{int(stream.resolution.total_seconds() // 60)} min"
         rows.append((topic, stream.title, stream.market_run, minutes, stream.dataset, key))
     tell(("feed", "what", "run", "interval", "dataset", "key"), rows[:limit], as_json)
