@@ -46,7 +46,7 @@ def verdicts(workspace: Path) -> list[dict[str, object]]:
     command = [sys.executable, "-m", "carbon254.cli", "sql", ask, "--workspace", str(workspace), "--format", "json"]
     done = subprocess.run(command, env=environment(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
