@@ -139,7 +139,15 @@ def test_narrowing_by_market_run_and_place(fresh: Open) -> None:
 def tick(instrument: str, second: int, sequence: int = 0, price: float | None = None) -> dict[str, object]:
     row, at = dict.fromkeys(TICK_COLUMNS, "x"), START + timedelta(seconds=second)
     quoted = float(second) if price is None else price
-    numbers = {"sequence": sequence, "price": quoted, "quantity": 1.0, "bid": None, "ask": None, "position": 0, "flags": 0}
+    numbers = {
+        "sequence": sequence,
+        "price": quoted,
+        "quantity": 1.0,
+        "bid": None,
+        "ask": None,
+        "position": 0,
+        "flags": 0,
+    }
     return {**row, "instrument": instrument, "event_time": at, "received_at": at, **numbers}
 
 
