@@ -15,7 +15,7 @@ import pytest
 from contract.log_engines import ENGINES, engine
 
 from carbon254.errors import CorruptRecord
-from carbon254.stores.log import Letter, Log, NewRecord, open_log
+from carbon254.stores.log import Letter, Log, NewRecord, identity_of, open_log, renew
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 
@@ -235,3 +235,10 @@ def test_a_letter_is_told_apart_by_topic_payload_line_and_reason(log: Log) -> No
     assert len(log.letters(status="open")) == log.count_letters(status="open") == 4
     with pytest.raises(KeyError, match="no letter"):
         log.letter(99)
+
+
+def test_a_log_is_named_once_and_anew_only_when_it_is_said_so(log: Log) -> None:
+    first = identity_of(log)
+    assert identity_of(log) == first
+    assert (fresh := renew(log)) != first
+    assert identity_of(log) == fresh
