@@ -28,6 +28,7 @@ from carbon254.engine.releasing import Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.seeding import seed_reference
+from carbon254.engine.settling import Settler
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
@@ -73,6 +74,7 @@ _NEEDS = {
     "project": ("hot store", "cache", "ledger"),
     "bars": ("hot store", "ledger"),
     "lake": ("lake",),
+    "settle": ("hot store", "ledger", "lake"),
     "audit": ("hot store", "ledger"),
     "housekeeping": ("ledger",),
     "upkeep": ("lake",),
@@ -277,6 +279,8 @@ def _rooms(
 
     days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
     inbox = Inbox(raw, log, metrics)
+    withholding = Withholding(log, hot, ledger, days)
+    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, barmaker, withholding, clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
@@ -285,7 +289,7 @@ def _rooms(
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
+        rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
@@ -296,6 +300,7 @@ def _rooms(
         upkeep=Upkeep(
             log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
         ),
+        settler=Settler(log, normaliser, rebuilder, known, clock),
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )

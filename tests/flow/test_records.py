@@ -101,7 +101,7 @@ class Flow:
         for step in (self.node.pipeline.normaliser.step, self.node.pipeline.projector.step):
             while step():
                 pass
-        (counts,) = self.node.ledger.counts(self.topic, [taken.offset])
+        (counts,) = self.node.ledger.counts(self.topic, [arrival_number(self.topic, taken.arrival)])
         assert counts.records == sum(getattr(counts, fate) for fate in FATES), counts
         return counts
 
