@@ -16,6 +16,7 @@ from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
+from carbon254.engine.guarding import Bounds, Guard
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
@@ -267,7 +268,8 @@ def _rooms(
         opened.callback(cache.close)
         hot = opening.result()
     begin_beyond_stores(log, hot, lake)
-    normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
+    guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
+    normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))

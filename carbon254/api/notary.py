@@ -208,19 +208,19 @@ class Notary:
         every = list(records_of(self._log, f"raw.{topic}"))
         if isinstance(then, OlderVersion):
             mine = [one for one in every if one.offset <= then.offset]
-            upto = _bound(mine, [one for one in every if one.offset > then.offset])
+            bound = _bound(mine, [one for one in every if one.offset > then.offset])
         else:
             last = arrival_of(then.received_at, then.sha256)
             mine = sorted(
                 (one for one in every if arrival_in(one.headers) <= last), key=lambda one: arrival_in(one.headers)
             )
-            upto = upto(then)
+            bound = upto(then)
         tree = Growing()
         for record in mine:
             tree.add(_leaf(record.headers))
         if not mine:
-            return FeedVersion("", "", 0, tree.root().hex(), self._codes.get(topic, "")), upto, bool(every)
-        return self._version(topic, tree, mine[-1].headers), upto, len(every) > len(mine)
+            return FeedVersion("", "", 0, tree.root().hex(), self._codes.get(topic, "")), bound, bool(every)
+        return self._version(topic, tree, mine[-1].headers), bound, len(every) > len(mine)
 
     def _licence(self, topic: str) -> str:
         provider = self._streams[topic].provider
@@ -234,6 +234,7 @@ def _leaf(headers: Mapping[str, Any]) -> bytes:
 
 
 def upto(then: FeedVersion) -> Upto:
+    """The bound that selects the rows of these arrivals."""
     return Upto(datetime.fromisoformat(then.received_at), then.sha256)
 
 

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from flow.conftest import NOW, spp
 
-from carbon254.api.notary import Notary
+from carbon254.api.notary import Notary, upto
 from carbon254.app import Node, open_node
 from carbon254.cli.proving import soundness
 from carbon254.clock import ManualClock

@@ -21,6 +21,7 @@ from carbon254.app import Node, open_node
 from carbon254.clock import ManualClock
 from carbon254.feeds import candidates
 from carbon254.ingest import Arrived
+from carbon254.model.arrival import arrival_number
 from carbon254.settings import Settings
 from carbon254.stores.ledger import Counts
 
