@@ -88,7 +88,9 @@ class Lake:
         """
         target = named(dataset)
         table = self._found(target)
-        return Position() if table is None else position_in(table, target, following)
+        if table is None:
+            return Position(log=following.log if following else "")
+        return position_in(table, target, following)
 
     def replace_span(
         self,
