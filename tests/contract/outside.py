@@ -13,13 +13,16 @@ from fastavro import reader
 
 
 def real(location: str, folder: Path) -> Path:
-    """The file of a location in the lake's folder: `c254://lake/` is its warehouse, as the documents say."""
-    return folder / "warehouse" / location.removeprefix("c254://lake/")
+    """The file of a location in the lake's folder: `c254://lake/` is its warehouse, as the documents say.
+
+    Lakes from before logical locations named the whole path of their folder, wherever it was then.
+    """
+    return folder / "warehouse" / location.removeprefix("c254://lake/").rpartition("/warehouse/")[2]
 
 
 def metadata_of(folder: Path, dataset: str) -> dict[str, Any]:
     """The table's newest metadata, by the catalog's database."""
-    with sqlite3.connect(f"file:{folder / 'catalog.db'}?mode=ro", uri=True) as db:
+    with sqlite3.connect(folder / "catalog.db") as db:
         (location,) = db.execute(
             "SELECT metadata_location FROM iceberg_tables WHERE table_name = ?", (dataset,)
         ).fetchone()

@@ -1,4 +1,4 @@
-"""A batch is in the lake once, whichever log brought it how often; counted by pyarrow on the files the catalog names."""
+"""A batch is in the lake once, whichever log brought it how often; counted on the files that the catalog names."""
 
 from __future__ import annotations
 

@@ -132,7 +132,12 @@ class Lake:
         table = self._found(target)
         if table is None:
             return pa.schema([plain_schema(target).field(name) for name in names]).empty_table()
-        found = table.scan(row_filter or AlwaysTrue(), selected_fields=names).to_arrow()
+        held = {field.name for field in table.schema().fields}
+        found = table.scan(row_filter or AlwaysTrue(), selected_fields=[n for n in names if n in held]).to_arrow()
+        for field in plain_schema(target):
+            # A column that came later: a table that nothing was added to since has none of its values.
+            if field.name in names and field.name not in held:
+                found = found.append_column(field, pa.nulls(found.num_rows, field.type))
         return found.select(list(names))
 
     def count(self, dataset: str) -> int:
