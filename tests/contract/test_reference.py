@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from carbon254.errors import AmbiguousPlace, ReferenceRefused, SettingsError, UnknownName, UnknownPlace
 from carbon254.stores.postgres import address
 from carbon254.stores.reference import Link, Reference, open_reference
-from carbon254.stores.reference.migrations import HEAD, VERSION_TABLE
+from carbon254.stores.reference.database import MIGRATIONS
 from carbon254.stores.reference.tables import METADATA
 
 T0 = datetime(2025, 1, 1, tzinfo=UTC)
@@ -435,10 +435,15 @@ def test_migrations_make_the_tables_the_code_knows(store: Reference, url: str) -
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    store.close()
     engine = sa.create_engine(address(url, "C254_REFERENCE_URL"))
+    with engine.begin() as db:
+        METADATA.drop_all(db)
+        db.exec_driver_sql(f"DROP TABLE {MIGRATIONS.table}")
+        MIGRATIONS.upgrade(db)
     with engine.connect() as db:
-        context = MigrationContext.configure(db, opts={"version_table": VERSION_TABLE, "compare_type": True})
-        assert context.get_current_revision() == HEAD
+        context = MigrationContext.configure(db, opts={"version_table": MIGRATIONS.table, "compare_type": True})
+        assert context.get_current_revision() == MIGRATIONS.head
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
@@ -454,9 +459,11 @@ def test_a_newer_database_is_refused_and_left_alone(store: Reference, url: str) 
     store.close()
     engine = sa.create_engine(address(url, "C254_REFERENCE_URL"))
     with engine.begin() as db:
-        db.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        db.exec_driver_sql(f"UPDATE {MIGRATIONS.table} SET version_num = '9999'")
     before = dump(url)
-    with pytest.raises(ReferenceRefused, match=f"has schema 9999, and this version of carbon254 knows {HEAD}: a newer"):
+    with pytest.raises(
+        ReferenceRefused, match=f"has schema 9999, and this version of carbon254 knows {MIGRATIONS.head}: a newer"
+    ):
         open_reference(url)
     assert dump(url) == before
     engine.dispose()

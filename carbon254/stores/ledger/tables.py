@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 from carbon254.stores import postgres
 from carbon254.stores.commits import lasting_commits
 from carbon254.stores.making import alone_with
+from carbon254.stores.migrations import Migrations
 from carbon254.stores.postgres import address
 
 SETTING = "C254_LEDGER_URL"
@@ -148,17 +150,13 @@ def open_engine(url: str) -> sa.Engine:
     return engine
 
 
+MIGRATIONS = Migrations("ledger", Path(__file__).parent / "versions", "0002", "ledger_version", META, SETTING)
+
+
 def make(db: sa.Connection) -> None:
-    """Make what lacks."""
+    """Make the tables, or bring them to what this code knows."""
     alone_with(db)
-    META.create_all(db)
-    found = sa.inspect(db)
-    for table in META.sorted_tables:
-        held = {column["name"] for column in found.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in held:
-                kind = column.type.compile(db.dialect)
-                db.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''"))
+    MIGRATIONS.run(db)
 
 
 def text_of(moment: datetime) -> str:

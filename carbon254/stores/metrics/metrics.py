@@ -23,10 +23,12 @@ from sqlalchemy import event
 
 from carbon254.errors import CorruptRecord
 from carbon254.stores.making import alone_in, alone_with
+from carbon254.stores.migrations import Migrations
 from carbon254.stores.postgres import address, open_engine, opening
 
 # It stands beside the ledger.
 _SETTING = "C254_LEDGER_URL"
+_VERSIONS = Path(__file__).parent / "versions"
 
 
 def _tables(kind: str) -> tuple[sa.MetaData, sa.Table, sa.Table]:
@@ -90,7 +92,8 @@ class MetricStore:
                 alone.enter_context(alone_in(Path(file).parent))
             with opening(self._engine, _SETTING), self._engine.begin() as db:
                 alone_with(db)
-                self._meta.create_all(db)
+                migrations = Migrations("quality", _VERSIONS, "0001", f"{kind}_version", self._meta, _SETTING)
+                migrations.run(db)
 
     def put(self, kept: Kept) -> None:
         """Keep a build's state, metrics and verdict instead of what was kept of it. Metrics that are not finite are

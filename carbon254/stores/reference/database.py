@@ -18,11 +18,15 @@ from sqlalchemy.pool import StaticPool
 from carbon254.errors import ReferenceRefused
 from carbon254.lasting import make_folder
 from carbon254.stores.commits import lasting_commits
+from carbon254.stores.migrations import Migrations
 from carbon254.stores.postgres import address, answer, open_engine, opening
 
-from .migrations import HEAD, VERSION_TABLE
+from .tables import METADATA
 
 SETTING = "C254_REFERENCE_URL"
+MIGRATIONS = Migrations(
+    "reference", Path(__file__).parent / "versions", "0002", "reference_version", METADATA, SETTING, ReferenceRefused
+)
 _TURN = 254_004  # any number, as long as nobody else's advisory lock has it
 _BUSY_S = 30
 
@@ -90,15 +94,13 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self) -> None:
-        """Bring the schema to HEAD. Raises ReferenceRefused where it is newer than this code."""
+        """Bring the schema to what this code knows. Raises ReferenceRefused where it is newer than this code."""
         with self.read() as connection:
-            if _version(connection) == HEAD:
+            if MIGRATIONS.is_current(connection):
                 return
         with self.write() as connection:
             # Whoever had the turn before may have done it.
-            found = _version(connection)
-            if found != HEAD:
-                _upgrade(connection, found)
+            MIGRATIONS.run(connection)
 
 
 def _engine(url: str) -> sa.Engine:
@@ -124,27 +126,3 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("turn", "DEFERRED"))
 
     return engine
-
-
-def _version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table(VERSION_TABLE):
-        return None
-    return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-
-
-def _upgrade(connection: sa.Connection, found: str | None) -> None:
-    """Run the migrations. Alembic is loaded only here: a database at HEAD opens without it."""
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise ReferenceRefused(
-            f"the reference database has schema {found}, and this version of carbon254 knows {HEAD}: a newer version "
-            "wrote it. Open it with that version, or set C254_REFERENCE_URL to another database"
-        )
-    command.upgrade(config, "head")
