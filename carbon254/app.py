@@ -10,14 +10,18 @@ from datetime import timedelta
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
-from carbon254.connections import base_urls, cluster_of, lake_of, limits_of, open_named_log
+from carbon254.connections import base_urls, cluster_of, lake_of, limits_of, open_named_log, with_prefix
 from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.condition import Condition, examine
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
+from carbon254.engine.listed import seed as seed_reference
+from carbon254.engine.lost import Watched
+from carbon254.engine.marking import Marker
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
 from carbon254.engine.proof import Prover
@@ -27,14 +31,13 @@ from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.releasing import Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
-from carbon254.engine.seeding import seed_reference
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
-from carbon254.engine.younger import begin_beyond_stores
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
+from carbon254.identity import Origin
 from carbon254.ingest import Inbox
 from carbon254.ingest.intake import PATTERN, Intake, began
 from carbon254.memory import give_back
@@ -44,10 +47,11 @@ from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import Cache, open_cache
+from carbon254.stores.decisions import Journal, open_decisions
 from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Ledger, open_history, open_ledger
-from carbon254.stores.log import Log
+from carbon254.stores.log import Log, identity_of
 from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
@@ -99,8 +103,15 @@ class Node:
     cache: Cache
     metrics: Metrics
     quality: MetricStore
+    verdicts: MetricStore
+    decisions: Journal
+    condition: Condition
     pipeline: Pipeline
     runner: Runner
+
+    def trouble(self) -> dict[str, str]:
+        """Consumers in trouble and why, and stores that lost something, with the command that mends them."""
+        return self.condition.lost | self.runner.told()
 
     def asks(self, carries: Iterable[str], reading: bool) -> Mapping[str, Callable[[], object]]:
         """The rooms that these consumers, and readers where there are any, cannot do without; see `Rooms`."""
@@ -146,6 +157,7 @@ class Node:
         self.lake.close()
         self.ledger.close()
         self.quality.close()
+        self.verdicts.close()
         self.reference.close()
         self.log.close()
         self.workspace.release()
@@ -221,7 +233,10 @@ def open_node(
     workspace.claim()
     with told_of(workspace.root), ExitStack() as opened:
         opened.callback(workspace.release)
-        node = _rooms(settings, secrets, clock, workspace, shares, opened)
+        # A mirror is no workspace: it goes when it was read.
+        origin = "same" if is_mirror(workspace.root) else workspace.identify()
+        settings = with_prefix(settings, workspace)
+        node = _rooms(settings, secrets, clock, workspace, shares, opened, origin)
         opened.pop_all()
     return node
 
@@ -244,6 +259,7 @@ def _rooms(
     workspace: Workspace,
     shares: Mapping[str, Sequence[str]] | None,
     opened: ExitStack,
+    origin: Origin,
 ) -> Node:
     """Open every room; `opened` closes those that are open where a later one does not open."""
     with ThreadPoolExecutor(1, "c254-opening") as beside:
@@ -251,6 +267,7 @@ def _rooms(
         opening = beside.submit(_open_hot, settings, workspace)
         opened.callback(lambda: None if opening.exception() else opening.result().close())
         raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
+        decisions = open_decisions(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
         log = open_named_log(settings, workspace, shares)
         opened.callback(log.close)
         ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
@@ -258,19 +275,24 @@ def _rooms(
         reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
         opened.callback(reference.close)
         metrics, known = Metrics(), sources()
-        seed_reference(reference, log, known.values(), clock.now())
+        seed_reference(reference, log, known.values(), clock.now(), decisions)
         lake = lake_of(settings, workspace)
         opened.callback(lake.close)
         cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
         opened.callback(cache.close)
         hot = opening.result()
-    begin_beyond_stores(log, hot, lake)
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
     opened.callback(verdicts.close)
+    marker = Marker(workspace.identity.uuid, identity_of(log))
+    watched = Watched(
+        log, hot, lake, ledger, verdicts, reference, decisions, known, marker, forgets=settings.ttl_days > 0
+    )
+    condition = examine(watched, raw, origin, clock.now())
+    marker = condition.marker
 
     def carried(topic: str) -> bool:
         return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
@@ -282,7 +304,7 @@ def _rooms(
         inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
-        projector=Projector(log, hot, cache, ledger, known, clock, metrics),
+        projector=Projector(log, hot, cache, ledger, known, clock, metrics, marker),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
@@ -302,5 +324,5 @@ def _rooms(
     rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
     at_rest = {"audit": days.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
-    rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
+    rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality, verdicts, decisions, condition)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

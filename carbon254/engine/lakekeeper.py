@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 
 from carbon254.faults import reach
+from carbon254.model import dataset
 from carbon254.stores.lake import Broken, Lake
 from carbon254.stores.log import Log, Record
 
 from .codec import decode
+from .looking import not_held
 from .projector import commit, within
 from .quarantine import PREFIX, TABLE
 from .source import Source
+from .younger import again_to
 
 CONSUMER = "lake"
 MAX_ROWS = 1_000_000
@@ -64,11 +67,20 @@ class Lakekeeper:
         """Until the dataset holds the records: where another writer was first, what it left over is chosen anew."""
         while fresh := [record for record in group if record.offset > (done := self._lake.offset(name))]:
             reach("lake.asked")
-            table = pa.concat_tables([decode(record.body) for record in fresh]).unify_dictionaries()
+            table = pa.concat_tables(self._rows(name, fresh)).unify_dictionaries()
             self._lake.append({name: table}, {name: max(record.offset for record in fresh)}, {name: done})
             reach("lake.appended")
             keep_seals(self._log, self._lake, name)
             reach("lake.sealed")
+
+    def _rows(self, name: str, records: Sequence[Record]) -> list[pa.Table]:
+        """The records' rows; of those that another log may have carried before, what the lake does not hold yet."""
+        until = again_to(self._log)
+        doubtful = lambda record: until and int(record.headers.get("raw", 0)) <= until  # noqa: E731
+        return [
+            not_held(self._lake, dataset(name), decode(record.body)) if doubtful(record) else decode(record.body)
+            for record in records
+        ]
 
 
 def keep_seals(log: Log, lake: Lake, dataset: str) -> None:

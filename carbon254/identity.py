@@ -1,0 +1,99 @@
+"""Which workspace a folder is: a uuid, and where a node last saw it, so that a copy is told from the original.
+
+A folder that is opened is the same workspace where its inode is the one that was noted, under whatever path. Else,
+where the noted folder still answers with this uuid, the opened one is a copy: it gets a uuid of its own. Else the
+workspace was moved, or restored from a backup.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Origin = Literal["new", "same", "copied", "moved"]
+_PREFIX_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where a workspace was: its folder's device and inode, the host, and the path."""
+
+    device: int
+    inode: int
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which workspace a folder is. `copy_of` is the uuid of the workspace that it was copied from, empty for none.
+
+    `prefix` stands before a copy's topics where the settings name none, so that it never writes to the original's.
+    """
+
+    uuid: str = ""
+    prefix: str = ""
+    copy_of: str = ""
+    seen: Seen | None = field(default=None)
+
+
+def identity_in(facts: Mapping[str, Any]) -> Identity:
+    """The identity that a workspace's marker holds; an empty one where it holds none, as older ones do."""
+    try:
+        seen = Seen(**facts["seen"]) if facts.get("seen") else None
+    except TypeError:
+        seen = None
+    texts = {name: str(facts.get(name, "")) for name in ("uuid", "prefix", "copy_of")}
+    return Identity(**texts, seen=seen)
+
+
+def facts_of(identity: Identity) -> dict[str, Any]:
+    """The identity as the marker holds it."""
+    return asdict(identity)
+
+
+def identify(root: Path, known: Identity, marker: str) -> tuple[Identity, Origin]:
+    """The identity of the folder that is opened now, and how it follows from what its `marker` file said."""
+    here = _seen(root)
+    if not known.uuid:
+        return Identity(uuid.uuid4().hex, seen=here), "new"
+    before = known.seen
+    if before is None:
+        return Identity(known.uuid, known.prefix, known.copy_of, here), "moved"
+    same_path = before.path == here.path
+    if (before.device, before.inode, before.host) == (here.device, here.inode, here.host):
+        # Under another path it was renamed, or is mounted a second time: the path that still answers stays noted.
+        stays = same_path or _is_same(Path(before.path), root)
+        return Identity(known.uuid, known.prefix, known.copy_of, before if stays else here), "same"
+    if same_path and before.inode == here.inode:
+        # Disks are numbered anew by a restart, and containers name themselves anew.
+        return Identity(known.uuid, known.prefix, known.copy_of, here), "same"
+    if not same_path and _answers(Path(before.path), known.uuid, marker):
+        fresh = uuid.uuid4().hex
+        return Identity(fresh, f"{fresh[:_PREFIX_DIGITS]}.", known.uuid, here), "copied"
+    return Identity(known.uuid, known.prefix, known.copy_of, here), "moved"
+
+
+def _seen(root: Path) -> Seen:
+    facts = root.stat()
+    return Seen(facts.st_dev, facts.st_ino, socket.gethostname(), str(root))
+
+
+def _is_same(folder: Path, root: Path) -> bool:
+    try:
+        return folder.samefile(root)
+    except OSError:
+        return False
+
+
+def _answers(folder: Path, wanted: str, marker: str) -> bool:
+    """Whether a folder is there and is the workspace of this uuid."""
+    try:
+        return json.loads((folder / marker).read_text("utf-8")).get("uuid") == wanted
+    except (OSError, ValueError, AttributeError):
+        return False
