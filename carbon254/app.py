@@ -15,6 +15,7 @@ from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.condition import Condition, examine
 from carbon254.engine.dayjudge import DayJudge
+from carbon254.engine.deciding import Decider
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.housekeeper import Housekeeper
@@ -29,6 +30,7 @@ from carbon254.engine.publisher import Publisher
 from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.releasing import Releaser
+from carbon254.engine.remaking import Remaker
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.source import Source
@@ -141,6 +143,12 @@ class Node:
     def names(self) -> Vocabulary:
         """What there is to ask for here."""
         return Vocabulary(streams(), self.hot.fetch, self.reference)
+
+    def remaker(self) -> Remaker:
+        """Makes lost stores again."""
+        parts = self.pipeline
+        return Remaker(self.condition.stores, self.raw, parts.normaliser, parts.projector, parts.rebuilder, parts.days,
+                       self.clock, self.runner.drain)  # fmt: skip
 
     def catch_up(self) -> None:
         """Carry what is pending, before something is asked; in a mirror of a workspace nothing is carried."""
@@ -292,19 +300,18 @@ def _rooms(
         log, hot, lake, ledger, verdicts, reference, decisions, known, marker, forgets=settings.ttl_days > 0
     )
     condition = examine(watched, raw, origin, clock.now())
-    marker = condition.marker
 
     def carried(topic: str) -> bool:
         return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
 
-    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
-    inbox = Inbox(raw, log, metrics)
+    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried, condition.stores.marker)
+    inbox, decider = Inbox(raw, log, metrics), Decider(decisions, clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
-        projector=Projector(log, hot, cache, ledger, known, clock, metrics, marker),
+        projector=Projector(log, hot, cache, ledger, known, clock, metrics, condition.stores.marker),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
@@ -312,7 +319,8 @@ def _rooms(
         checks=FeedRunner(ledger, clock),
         housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
         days=days,
-        releaser=Releaser(log, hot, ledger, normaliser, days),
+        releaser=Releaser(log, hot, ledger, normaliser, days, decider),
+        decider=decider,
         reasker=Reasker(ledger, hot),
         repair=repair,
         upkeep=Upkeep(

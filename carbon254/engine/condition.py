@@ -16,7 +16,7 @@ from carbon254.stores.raw import RawArchive
 from .deciding import decide_again
 from .lost import Watched, find_lost, keep_marks
 from .marking import HOT, LEDGER, LOG, Marker
-from .younger import Reread, take_again, tell, why_younger
+from .younger import Progress, Reread, take_again, tell, why_younger
 
 _SCOPE, _MARKED, _HEALED = "marks", "kept", "healed"
 _ORIGINS = {"copied": "the workspace is a copy of another", "moved": "the workspace was moved or restored"}
@@ -26,7 +26,7 @@ _ORIGINS = {"copied": "the workspace is a copy of another", "moved": "the worksp
 class Condition:
     """`lost` are stores that lack something, each with the command that mends it; `notes` is what was healed."""
 
-    marker: Marker
+    stores: Watched
     lost: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -43,10 +43,10 @@ def examine(stores: Watched, raw: RawArchive, origin: Origin, now: datetime) -> 
         # A new workspace, or one from before stores were marked.
         keep_marks(stores)
         _put(log, _MARKED, "1")
-        return Condition(stores.marker, find_lost(stores))
+        return Condition(stores, find_lost(stores))
     why, lost = why_younger(log, stores.marker, marks), find_lost(stores)
     if not why and origin in ("new", "same"):
-        return Condition(stores.marker, lost)
+        return Condition(stores, lost)
     stores, reread = heal(stores, raw, lost)
     notes = {}
     if why or reread.arrivals:
@@ -54,10 +54,12 @@ def examine(stores: Watched, raw: RawArchive, origin: Origin, now: datetime) -> 
         tell(why, reread)
         notes[LOG] = f"it was younger than the stores: {why}; {reread}"
         _put(log, _HEALED, f"{now.isoformat(timespec='seconds')}: {notes[LOG]}")
-    return Condition(stores.marker, lost, notes)
+    return Condition(stores, lost, notes)
 
 
-def heal(stores: Watched, raw: RawArchive, lost: Iterable[str] = ()) -> tuple[Watched, Reread]:
+def heal(
+    stores: Watched, raw: RawArchive, lost: Iterable[str] = (), progress: Progress | None = None
+) -> tuple[Watched, Reread]:
     """Give the log another identity, decide again what people decided, and take in what it lacks.
 
     Stores that are `lost` are not marked as complete. Safe to repeat, also after a crash: the marks come last.
@@ -65,7 +67,7 @@ def heal(stores: Watched, raw: RawArchive, lost: Iterable[str] = ()) -> tuple[Wa
     log = stores.log
     again = replace(stores, marker=Marker(stores.marker.workspace, renew(log)), _carried={})
     decide_again(log, stores.decisions.every())
-    reread = take_again(log, raw, stores.sources.keys(), beyond=_beyond(stores))
+    reread = take_again(log, raw, stores.sources.keys(), progress, _beyond(stores))
     keep_marks(again, lost)
     _put(log, _MARKED, "1")
     return again, reread

@@ -7,30 +7,40 @@ payload, line and reason. Neither names a place in a log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from carbon254.clock import Clock
 from carbon254.stores.decisions import Decision, Journal
+from carbon254.stores.ledger import Act
 from carbon254.stores.log import Letter, Log
 
 from .quarantine import Release, kept_release
 
 RELEASE, RESOLVE = "release", "resolve"
+_WHO = "c254"
 _MANY = 1_000_000
 
 
-def write_release(journal: Journal, topic: str, ids: Sequence[str], day: str, decision: Release) -> None:
-    """Write down that held rows of a feed may go out, and that a market day (if named) stands as it is."""
-    told = {"feed": topic, "rows": sorted(ids), "day": day, "why": decision.why}
-    journal.write(Decision(RELEASE, decision.at, decision.who, told))
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Writes decisions down, before they take effect."""
 
+    journal: Journal
+    clock: Clock
 
-def write_resolved(journal: Journal, letters: Sequence[Letter], how: str, at: datetime, who: str) -> None:
-    """Write down that dead letters are resolved, and how."""
-    if letters:
+    def release(self, topic: str, ids: Sequence[str], day: str, decision: Release, acts: Sequence[Act]) -> None:
+        """Held rows of a feed may go out, and a market day (if named) stands as it is; with the audit trail's words."""
+        told = {"feed": topic, "rows": sorted(ids), "day": day, "why": decision.why}
+        trail = [{"partition": act.partition, "why": act.why} for act in acts]
+        self.journal.write(Decision(RELEASE, decision.at, decision.who, told | {"trail": trail}))
+
+    def resolve(self, letters: Iterable[Letter], how: str) -> None:
+        """Dead letters are resolved, and how."""
         told = [asdict(one) | {"id": None, "received_at": one.received_at.isoformat()} for one in letters]
-        journal.write(Decision(RESOLVE, at, who, {"how": how, "letters": told}))
+        if told:
+            self.journal.write(Decision(RESOLVE, self.clock.now(), _WHO, {"how": how, "letters": told}))
 
 
 def decide_again(log: Log, decisions: Iterable[Decision]) -> None:
@@ -40,6 +50,16 @@ def decide_again(log: Log, decisions: Iterable[Decision]) -> None:
             _release(log, decision)
         elif decision.kind == RESOLVE:
             _resolve(log, decision)
+
+
+def acts_in(decisions: Iterable[Decision]) -> list[Act]:
+    """What the audit trail says of the releases."""
+    return [
+        Act(one.at, one.who, RELEASE, one.told["feed"], act["partition"], act["why"])
+        for one in decisions
+        if one.kind == RELEASE
+        for act in one.told["trail"]
+    ]
 
 
 def releases_in(decisions: Iterable[Decision]) -> Iterable[tuple[str, str, Sequence[str], Release]]:

@@ -40,7 +40,8 @@ def seed(reference: Reference, log: Log, sources: Iterable[Source], at: datetime
     A store that was lost is filled with them too, and stays known as one that lacks what else was taken in.
     """
     before = reference.version()
-    seed_reference(reference, log, sources, at)
+    with reference.learning(at):
+        seed_reference(reference, log, sources, at)
     if reference.version() == before:
         return
     count = journal.count(LISTED)
@@ -57,7 +58,8 @@ def written_down(
     whole = taken(reference) == journal.count(LISTED)
     journal.write(Decision(kind, at, who, told))
     try:
-        yield
+        with reference.learning(at):
+            yield
     finally:
         if whole:
             keep_taken(reference, journal.count(LISTED))

@@ -85,6 +85,11 @@ def noted_lost(log: Log) -> dict[str, str]:
     return json.loads(kept) if kept else {}
 
 
+def note_lost(log: Log, store: str, why: str) -> None:
+    """Note that a store lacks something, until it is made again."""
+    _note(log, noted_lost(log) | {store: why})
+
+
 def note_made_again(log: Log, store: str) -> None:
     """A store was made again: nothing is said of it any more."""
     found = noted_lost(log)

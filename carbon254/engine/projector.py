@@ -20,7 +20,7 @@ from carbon254.faults import reach
 from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger, Noted
-from carbon254.stores.log import Log, Record
+from carbon254.stores.log import Log, NewRecord, Record
 from carbon254.telemetry import Metrics
 
 from .codec import decode
@@ -86,6 +86,14 @@ class Projector:
         self._unmarked = max(record.offset for record in records)
         reach("project.done")
         return held + len(records) + self._counting.step()
+
+    def note_again(self, records: Sequence[Record], counts: NewRecord) -> None:
+        """Tell a ledger that is made again what a payload came to: its batches, none of which is stored anew."""
+        tables = [decode(record.body) for record in records]
+        self._ledger.count(self._counting.of_rows(records, tables), self._clock.now())
+        if records:
+            self._note(records)
+        self._counting.keep([Record(0, counts.topic, counts.key, dict(counts.headers))])
 
     def _keep_mark(self) -> None:
         """Mark in the hot store how far it has come; the log is told after it, and is never ahead of it."""

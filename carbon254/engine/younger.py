@@ -140,9 +140,7 @@ def _take(inbox: Inbox, raw: RawArchive, one: Arrival, damaged: list[str]) -> in
     return int(inbox.take(arrived).new)
 
 
-def _fill(
-    log: Log, raw: RawArchive, topic: str, found: list[Arrival], known: set[Key], damaged: list[str]
-) -> int:
+def _fill(log: Log, raw: RawArchive, topic: str, found: list[Arrival], known: set[Key], damaged: list[str]) -> int:
     """Take in what lies between arrivals that the log knows. A log beside it is told all of them in their order, and
     says which of them were no repeats."""
     topic_of_log, taken = f"raw.{topic}", 0

@@ -42,7 +42,9 @@ from .tables import (
     COUNTS,
     FOLDS,
     HISTORY,
+    MARKS,
     PARTS,
+    PLACES,
     RUNS,
     SETTING,
     make,
@@ -145,6 +147,11 @@ class Ledger(PayloadCounts, Received, Marks):
             return sum(db.execute(table.delete().where(table.c.at < old)).rowcount for table in (HISTORY, AUDIT))
 
         return self._write(forget)
+
+    def forget(self) -> None:
+        """Forget everything but leases and what proofs found, because it is noted anew."""
+        tables = (RUNS, PARTS, FOLDS, HISTORY, AUDIT, COUNTS, PLACES, MARKS)
+        self._write(lambda db: [db.execute(table.delete()) for table in tables])
 
     def proven(self, build: Build) -> None:
         """Keep what a build was proven to hold; a later proof of the same build takes its place."""
