@@ -10,15 +10,16 @@ from datetime import timedelta
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
-from carbon254.connections import base_urls, cluster_of, lake_of, limits_of, open_named_log, with_prefix
+from carbon254.connections import base_urls, lake_of, limits_of, open_named_log, with_prefix
+from carbon254.consumers import claim_places, housekeeper_of, intake_of, publisher_of
 from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.claiming import refuse_the_originals
 from carbon254.engine.condition import Condition, examine
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.deciding import Decider
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
-from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.listed import seed as seed_reference
 from carbon254.engine.lost import Watched
@@ -26,14 +27,12 @@ from carbon254.engine.marking import Marker
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
 from carbon254.engine.proof import Prover
-from carbon254.engine.publisher import Publisher
 from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.releasing import Releaser
 from carbon254.engine.remaking import Remaker
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
-from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
 from carbon254.feeds import feeds
@@ -41,8 +40,6 @@ from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
 from carbon254.identity import Origin
 from carbon254.ingest import Inbox
-from carbon254.ingest.intake import PATTERN, Intake, began
-from carbon254.memory import give_back
 from carbon254.mirror import is_mirror
 from carbon254.model import Stream
 from carbon254.names import Vocabulary
@@ -52,13 +49,12 @@ from carbon254.stores.cache import Cache, open_cache
 from carbon254.stores.decisions import Journal, open_decisions
 from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.lake import Lake
-from carbon254.stores.ledger import Ledger, open_history, open_ledger
+from carbon254.stores.ledger import Ledger, open_ledger
 from carbon254.stores.log import Log, identity_of
 from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
-from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
 
 # How long bars rest after they were made, and while nobody watches them come: a window that stays open is made again
@@ -182,47 +178,8 @@ def streams() -> Mapping[str, Stream]:
     return {topic: found.stream for topic, found in feeds().items()}
 
 
-def _publisher(settings: Settings, log: Log, known: Mapping[str, Source]) -> Publisher | None:
-    if not (settings.schema_registry and log.publishes):
-        return None
-    return Publisher(
-        log, SchemaRegistry(settings.schema_registry, settings.schema_registry_ca), known, settings.kafka_prefix
-    )
-
-
-def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake | None:
-    if not settings.kafka_bootstrap:
-        return None
-    from carbon254.stores.log.kafka import Outside
-
-    pushed = Outside(cluster_of(settings), "intake", PATTERN, lambda topic, part: began(log, topic, part))
-    return Intake(pushed, inbox, log, clock.now)
-
-
 def _bars_rest_s(cache: Cache) -> float:
     return _BARS_REST_S if cache.watched() else _BARS_UNSEEN_S
-
-
-def _hand_back(hot: HotStore) -> None:
-    """Memory that nothing needs any more, back to the system."""
-    hot.give_back()
-    give_back()
-
-
-def _housekeeper(
-    settings: Settings, workspace: Workspace, log: Log, ledger: Ledger, inbox: Inbox, hot: HotStore, clock: Clock
-) -> Housekeeper:
-    return Housekeeper(
-        log,
-        ledger,
-        inbox,
-        clock,
-        workspace.size,
-        timedelta(days=settings.log_retention_days),
-        int(settings.disk_budget_gb * 1e9),
-        open_history(hot) if settings.ledger_history else None,
-        lambda: _hand_back(hot),
-    )
 
 
 def open_node(
@@ -280,6 +237,7 @@ def _rooms(
         opened.callback(log.close)
         ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
         opened.callback(ledger.close)
+        claim_places(settings, workspace, log, decisions, ledger, clock)
         reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
         opened.callback(reference.close)
         metrics, known = Metrics(), sources()
@@ -289,6 +247,8 @@ def _rooms(
         cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
         opened.callback(cache.close)
         hot = opening.result()
+    if settings.hot_url:
+        refuse_the_originals(workspace.identity, {"C254_HOT_URL": {mark.workspace for mark in hot.marks()}})
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
@@ -317,7 +277,7 @@ def _rooms(
         rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
-        housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
+        housekeeper=housekeeper_of(settings, workspace, log, ledger, inbox, hot, clock),
         days=days,
         releaser=Releaser(log, hot, ledger, normaliser, days, decider),
         decider=decider,
@@ -326,8 +286,8 @@ def _rooms(
         upkeep=Upkeep(
             log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
         ),
-        publisher=_publisher(settings, log, known),
-        intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
+        publisher=publisher_of(settings, log, known),
+        intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
     rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
     at_rest = {"audit": days.settle}

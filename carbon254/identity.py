@@ -1,6 +1,7 @@
 """Which workspace a folder is: a uuid, and where a node last saw it, so that a copy is told from the original.
 
-A folder that is opened is the same workspace where its inode is the one that was noted, under whatever path. Else,
+A folder that is opened is the same workspace where its inode is the one that was noted, under whatever path; disks give
+inodes of removed folders again, so the age of its lock file counts too. Else,
 where the noted folder still answers with this uuid, the opened one is a copy: it gets a uuid of its own. Else the
 workspace was moved, or restored from a backup.
 """
@@ -16,17 +17,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 Origin = Literal["new", "same", "copied", "moved"]
-_PREFIX_DIGITS = 8
+_PREFIX_DIGITS, _LOCK = 8, "lock"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Where a workspace was: its folder's device and inode, the host, and the path."""
+    """Where a workspace was: its folder's device and inode, the host, and the path; since when its lock file is what it
+    is (ns), which no copy keeps."""
 
     device: int
     inode: int
     host: str
     path: str
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,12 @@ def identify(root: Path, known: Identity, marker: str) -> tuple[Identity, Origin
     before = known.seen
     if before is None:
         return Identity(known.uuid, known.prefix, known.copy_of, here), "moved"
-    same_path = before.path == here.path
-    if (before.device, before.inode, before.host) == (here.device, here.inode, here.host):
+    same_path, same_files = before.path == here.path, before.since in (0, here.since)
+    if same_files and (before.device, before.inode, before.host) == (here.device, here.inode, here.host):
         # Under another path it was renamed, or is mounted a second time: the path that still answers stays noted.
-        stays = same_path or _is_same(Path(before.path), root)
+        stays = not same_path and _is_same(Path(before.path), root)
         return Identity(known.uuid, known.prefix, known.copy_of, before if stays else here), "same"
-    if same_path and before.inode == here.inode:
+    if same_path and same_files and before.inode == here.inode:
         # Disks are numbered anew by a restart, and containers name themselves anew.
         return Identity(known.uuid, known.prefix, known.copy_of, here), "same"
     if not same_path and _answers(Path(before.path), known.uuid, marker):
@@ -81,7 +84,11 @@ def identify(root: Path, known: Identity, marker: str) -> tuple[Identity, Origin
 
 def _seen(root: Path) -> Seen:
     facts = root.stat()
-    return Seen(facts.st_dev, facts.st_ino, socket.gethostname(), str(root))
+    try:
+        since = (root / _LOCK).stat().st_ctime_ns
+    except OSError:
+        since = 0
+    return Seen(facts.st_dev, facts.st_ino, socket.gethostname(), str(root), since)
 
 
 def _is_same(folder: Path, root: Path) -> bool:

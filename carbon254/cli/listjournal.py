@@ -46,8 +46,8 @@ def rebuild_reference(workspace: Path) -> str:
     """
     from carbon254.app import open_node
     from carbon254.engine.listed import LISTED, SEED, keep_taken
-    from carbon254.engine.lost import note_made_again
     from carbon254.engine.marking import REFERENCE
+    from carbon254.engine.noted import note_made_again
     from carbon254.engine.seeding import seed_reference
     from carbon254.pipeline import sources
     from carbon254.stores.reference import open_reference

@@ -39,8 +39,8 @@ def rebuild(
         say(f"the reference store was made again: {rebuild_reference(folder)}")
         return
     from carbon254.app import open_node
-    from carbon254.engine.lost import COMMANDS
     from carbon254.engine.marking import LOG
+    from carbon254.engine.noted import COMMANDS
 
     named = {command: name for name, command in COMMANDS.items()} | {"log": LOG}
     name = named[store.value]

@@ -16,9 +16,10 @@ from carbon254.stores.raw import RawArchive
 from .deciding import decide_again
 from .lost import Watched, find_lost, keep_marks
 from .marking import HOT, LEDGER, LOG, Marker
+from .noted import note_healed
 from .younger import Progress, Reread, take_again, tell, why_younger
 
-_SCOPE, _MARKED, _HEALED = "marks", "kept", "healed"
+_SCOPE, _MARKED = "marks", "kept"
 _ORIGINS = {"copied": "the workspace is a copy of another", "moved": "the workspace was moved or restored"}
 
 
@@ -53,7 +54,7 @@ def examine(stores: Watched, raw: RawArchive, origin: Origin, now: datetime) -> 
         why = why or _ORIGINS[origin]
         tell(why, reread)
         notes[LOG] = f"it was younger than the stores: {why}; {reread}"
-        _put(log, _HEALED, f"{now.isoformat(timespec='seconds')}: {notes[LOG]}")
+        note_healed(log, f"{now.isoformat(timespec='seconds')}: {notes[LOG]}")
     return Condition(stores, lost, notes)
 
 
@@ -71,11 +72,6 @@ def heal(
     keep_marks(again, lost)
     _put(log, _MARKED, "1")
     return again, reread
-
-
-def last_healed(log: Log) -> str:
-    """When the log was last healed, why and how; empty where it never was."""
-    return (log.get_state(_SCOPE, _HEALED) or b"").decode()
 
 
 def _beyond(stores: Watched) -> int:

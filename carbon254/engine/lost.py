@@ -6,7 +6,6 @@ the store is made again, for a store that goes on from there would soon stand be
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,12 +24,9 @@ from carbon254.stores.reference import Reference
 from .lakekeeper import CONSUMER as LAKE_CONSUMER
 from .listed import LISTED, taken
 from .marking import HOT, LAKE, LEDGER, QUALITY, REFERENCE, Marker, keep_offset, kept_offset
+from .noted import note_all, noted_lost, sentence
 from .projector import CONSUMER as PROJECT
 from .source import Source
-
-_SCOPE = "lost"
-STORES = (HOT, LAKE, LEDGER, QUALITY, REFERENCE)
-COMMANDS = {HOT: "hot", LAKE: "lake", LEDGER: "ledger", QUALITY: "quality", REFERENCE: "reference"}
 
 
 @dataclass(frozen=True)
@@ -75,45 +71,16 @@ def find_lost(stores: Watched) -> dict[str, str]:
     if found != before:
         for store, why in found.items():
             structlog.get_logger().warning(why, store=store)
-        _note(stores.log, found)
+        note_all(stores.log, found)
     return found
 
 
-def noted_lost(log: Log) -> dict[str, str]:
-    """What was found lost when the workspace was last opened, and is not mended yet."""
-    kept = log.get_state(_SCOPE, "stores")
-    return json.loads(kept) if kept else {}
-
-
-def note_lost(log: Log, store: str, why: str) -> None:
-    """Note that a store lacks something, until it is made again."""
-    _note(log, noted_lost(log) | {store: why})
-
-
-def note_made_again(log: Log, store: str) -> None:
-    """A store was made again: nothing is said of it any more."""
-    found = noted_lost(log)
-    if found.pop(store, None) is not None:
-        _note(log, found)
-
-
 def keep_marks(stores: Watched, lost: Iterable[str] = ()) -> None:
-    """Mark in every store that is not lost how far the log carried rows into it: they are complete up to there."""
+    """Mark in every store how far the log carried rows into it: complete up to there, where it is not `lost`."""
     offset = max(stores.carried(PROJECT).values(), default=0)
-    if HOT not in lost:
-        stores.hot.keep_mark(stores.marker.at(offset))
-        keep_offset(stores.log, HOT, offset)
-    if LEDGER not in lost:
-        stores.ledger.keep_mark(stores.marker.at(offset))
-
-
-def _note(log: Log, found: Mapping[str, str]) -> None:
-    with log.transaction() as txn:
-        txn.put_state(_SCOPE, "stores", json.dumps(found).encode())
-
-
-def _told(store: str, what: str) -> str:
-    return f"the {store} {what}; make it again: c254 rebuild {COMMANDS[store]}"
+    stores.hot.keep_mark(stores.marker.at(0 if HOT in lost else offset))
+    stores.ledger.keep_mark(stores.marker.at(0 if LEDGER in lost else offset))
+    keep_offset(stores.log, HOT, offset)
 
 
 def _marked(store: str, stores: Watched, marks: list[Mark], wanted: int) -> str:
@@ -127,7 +94,7 @@ def _behind(store: str, has: int, wanted: int) -> str:
     if has >= wanted:
         return ""
     older = f"stands at record {has:,} of {wanted:,} that were carried into it: it is an older copy"
-    return _told(store, older if has else "is empty or new, and rows were carried into it")
+    return sentence(store, older if has else "is empty or new, and rows were carried into it")
 
 
 def _hot(stores: Watched) -> str:
@@ -139,7 +106,7 @@ def _hot(stores: Watched) -> str:
         return why
     filled = stores.hot.filled()
     empty = sorted({stores.sources[feed].dataset.name for feed in carried} - filled)
-    return _told(HOT, f"holds no rows of {', '.join(empty)}, and rows were carried into it") if empty else ""
+    return sentence(HOT, f"holds no rows of {', '.join(empty)}, and rows were carried into it") if empty else ""
 
 
 def _ledger(stores: Watched) -> str:
@@ -156,7 +123,7 @@ def _lake(stores: Watched) -> str:
         try:
             has = stores.lake.offset(name)
         except Exception as error:  # whatever the catalog's library raises where files of it are gone
-            return _told(LAKE, f"cannot read its table {name} ({type(error).__name__}): files of it are gone")
+            return sentence(LAKE, f"cannot read its table {name} ({type(error).__name__}): files of it are gone")
         if why := _behind(LAKE, has, offset):
             return why
     return ""
@@ -168,9 +135,11 @@ def _quality(stores: Watched) -> str:
     if has >= wanted:
         return ""
     what = f"holds {has:,} of {wanted:,} verdicts that were given" if has else "is empty, and verdicts were given"
-    return _told(QUALITY, what)
+    return sentence(QUALITY, what)
 
 
 def _reference(stores: Watched) -> str:
     has, wanted = taken(stores.reference), stores.decisions.count(LISTED)
-    return _told(REFERENCE, f"has {has:,} of {wanted:,} lists and changes that were taken in") if has < wanted else ""
+    return (
+        sentence(REFERENCE, f"has {has:,} of {wanted:,} lists and changes that were taken in") if has < wanted else ""
+    )

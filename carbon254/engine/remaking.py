@@ -25,9 +25,10 @@ from .condition import heal
 from .counting import counts_record
 from .dayjudge import DayJudge
 from .deciding import acts_in, releases_in
-from .lost import STORES, Watched, keep_marks, note_lost, note_made_again
+from .lost import Watched, keep_marks
 from .marking import HOT, LAKE, LEDGER, LOG, QUALITY
 from .normaliser import Normaliser
+from .noted import COMMANDS, note_lost, note_made_again, noted_lost
 from .projector import Projector
 from .proof import day_span, days_of, raw_records
 from .quarantine import HELD, PREFIX, RELEASED, TABLE, changed
@@ -39,7 +40,7 @@ _ROWS = 2_000_000
 _DAYS_UNCOUNTED = 31
 _MOST = 1_000_000
 _WHO = "c254 rebuild"
-_UNDER_WAY = "is being made again, and that was cut off; do it again: c254 rebuild"
+_UNDER_WAY = "was being made again, and that was cut off"
 Progress = Callable[[int, int], None]
 
 
@@ -65,8 +66,8 @@ class Remaker:
         ways: dict[str, Callable[[Progress], str]] = {
             HOT: self._hot, LAKE: self._lake, LEDGER: self._ledger, QUALITY: self._quality, LOG: self._log,
         }  # fmt: skip
-        if store in STORES:
-            note_lost(self._stores.log, store, f"the {store} {_UNDER_WAY} {store.split()[0]}")
+        if store in COMMANDS:
+            note_lost(self._stores.log, store, _UNDER_WAY)
         told = ways[store](progress)
         note_made_again(self._stores.log, store)
         return told
@@ -119,7 +120,7 @@ class Remaker:
         return f"{self._days.judge_again(lambda done: progress(done, done)):,} verdicts"
 
     def _log(self, progress: Progress) -> str:
-        self._stores, reread = heal(self._stores, self._raw, STORES, progress)
+        self._stores, reread = heal(self._stores, self._raw, noted_lost(self._stores.log), progress)
         self._drain()
         return str(reread)
 

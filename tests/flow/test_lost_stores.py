@@ -1,4 +1,4 @@
-"""A store that was deleted, or replaced by an older copy, while the node was down: seen, told, and made again as it was."""
+"""A store that was deleted or replaced by an older copy while the node was down: seen, told, made again as it was."""
 
 from __future__ import annotations
 

@@ -44,11 +44,13 @@ ROOMS: dict[str, set[str]] = {
     "portal": GROUND | VOCABULARY | {"api"},
     "settings": GROUND,
     "connections": GROUND | VOCABULARY | {"feeds", "stores", "settings", "workspace"},
+    "consumers": GROUND | VOCABULARY | {"connections", "stores", "ingest", "engine", "settings", "workspace"},
     "app": GROUND
     | VOCABULARY
     | {
         "api",
         "connections",
+        "consumers",
         "stores",
         "stages",
         "ingest",
