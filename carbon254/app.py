@@ -20,6 +20,7 @@ from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.deciding import Decider
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
+from carbon254.engine.guarding import Bounds, Guard
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.listed import seed as seed_reference
 from carbon254.engine.lost import Watched
@@ -33,6 +34,7 @@ from carbon254.engine.releasing import Releaser
 from carbon254.engine.remaking import Remaker
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
+from carbon254.engine.settling import Settler
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
 from carbon254.feeds import feeds
@@ -75,6 +77,7 @@ _NEEDS = {
     "project": ("hot store", "cache", "ledger"),
     "bars": ("hot store", "ledger"),
     "lake": ("lake",),
+    "settle": ("hot store", "ledger", "lake"),
     "audit": ("hot store", "ledger"),
     "housekeeping": ("ledger",),
     "upkeep": ("lake",),
@@ -249,7 +252,8 @@ def _rooms(
         hot = opening.result()
     if settings.hot_url:
         refuse_the_originals(workspace.identity, {"C254_HOT_URL": {mark.workspace for mark in hot.marks()}})
-    normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
+    guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
+    normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
@@ -266,6 +270,8 @@ def _rooms(
 
     days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried, condition.stores.marker)
     inbox, decider = Inbox(raw, log, metrics), Decider(decisions, clock)
+    withholding = Withholding(log, hot, ledger, days)
+    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, barmaker, withholding, clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
@@ -274,7 +280,7 @@ def _rooms(
         projector=Projector(log, hot, cache, ledger, known, clock, metrics, condition.stores.marker),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
+        rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=housekeeper_of(settings, workspace, log, ledger, inbox, hot, clock),
@@ -286,6 +292,7 @@ def _rooms(
         upkeep=Upkeep(
             log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
         ),
+        settler=Settler(log, normaliser, rebuilder, known, clock),
         publisher=publisher_of(settings, log, known),
         intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from carbon254.identity import Origin
-from carbon254.model import catalogue
 from carbon254.stores.hot.ddl import TABLES
 from carbon254.stores.log import Log, renew
 from carbon254.stores.raw import RawArchive
@@ -75,14 +73,9 @@ def heal(
 
 
 def _beyond(stores: Watched) -> int:
-    """The highest position of another log that something was made of: bars go by it, and never back."""
+    """The highest position of another log that bars were made of: they go by it, and never back."""
     (bars,) = stores.hot.fetch(f"SELECT max(build) AS build FROM {TABLES}.ohlc_bars").to_pylist()
-    found = [int(bars["build"])]
-    for name in catalogue():
-        # A lake whose files are gone says nothing.
-        with suppress(Exception):
-            found.append(stores.lake.offset(name))
-    return max(found)
+    return int(bars["build"])
 
 
 def _put(log: Log, key: str, value: str) -> None:

@@ -121,10 +121,11 @@ def _lake(stores: Watched) -> str:
         wanted[name] = max(offset, wanted.get(name, 0))
     for name, offset in sorted(wanted.items()):
         try:
-            has = stores.lake.offset(name)
+            stands = stores.lake.position(name)
         except Exception as error:  # whatever the catalog's library raises where files of it are gone
             return sentence(LAKE, f"cannot read its table {name} ({type(error).__name__}): files of it are gone")
-        if why := _behind(LAKE, has, offset):
+        # One that followed another log is looked through by the lake itself, when it follows this one.
+        if stands.log in ("", stores.marker.log) and (why := _behind(LAKE, stands.offset, offset)):
             return why
     return ""
 

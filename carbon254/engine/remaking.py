@@ -17,6 +17,7 @@ import pyarrow as pa
 from carbon254.clock import Clock
 from carbon254.model import dataset
 from carbon254.model.arrow import arrow_schema, conform
+from carbon254.stores.lake import Following
 from carbon254.stores.log import Record, records_of
 from carbon254.stores.raw import RawArchive
 
@@ -94,8 +95,9 @@ class Remaker:
         for feed, offset in self._stores.carried("lake").items():
             name = self._stores.sources[feed].dataset.name
             offsets[name] = max(offset, offsets.get(name, 0))
+        following = Following(self._stores.marker.log, self._stores.log.end_offset)
         for name, offset in offsets.items():
-            lake.append({name: arrow_schema(dataset(name)).empty_table()}, {name: offset})
+            lake.append({name: arrow_schema(dataset(name)).empty_table()}, {name: offset}, following=following)
         return f"{rows:,} rows"
 
     def _ledger(self, progress: Progress) -> str:

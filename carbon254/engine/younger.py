@@ -3,7 +3,7 @@
 Every store keeps how far it has come in which log. Where none of its marks is of the log that is opened, or a mark lies
 beyond the log's end, the log lacks arrivals that the stores know. The raw archive knows all of them: those that the log
 lacks are taken in again in the order in which they arrived, with their original times, so that carrying them again
-makes the same rows. Up to the record `again_to` every sink looks before it stores.
+makes the same rows. A log that was healed has another identity, by which the lake sees that it may hold them already.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from carbon254.telemetry import Metrics
 
 from .marking import Marker
 
-_SCOPE, _AGAIN = "log", "again_to"
-_ALL = 2**62
 Key = tuple[str, datetime]
 Progress = Callable[[int, int], None]
 
@@ -58,11 +56,6 @@ def why_younger(log: Log, marker: Marker, marks: Mapping[str, Collection[Mark]])
     return ""
 
 
-def again_to(log: Log) -> int:
-    """Records of payloads up to this one may have been carried before: sinks look before they store. 0 for none."""
-    return int(log.get_state(_SCOPE, _AGAIN) or b"0")
-
-
 def take_again(
     log: Log, raw: RawArchive, topics: Collection[str], progress: Progress | None = None, beyond: int = 0
 ) -> Reread:
@@ -72,8 +65,6 @@ def take_again(
     of another log; where the log can, its next offsets lie beyond it. Safe to repeat, also after a crash.
     """
     damaged: list[str] = []
-    # Nobody may store without looking while the end is not known yet.
-    _keep_again(log, _ALL)
     if beyond:
         log.begin_beyond(beyond)
     by_topic: dict[str, list[Arrival]] = {}
@@ -93,7 +84,6 @@ def take_again(
             progress(done, total)
         taken += _take(inbox, raw, one, damaged)
         done += 1
-    _keep_again(log, log.end_offset())
     return Reread(taken, tuple(dict.fromkeys(damaged)))
 
 
@@ -166,8 +156,3 @@ def _fill(log: Log, raw: RawArchive, topic: str, found: list[Arrival], known: se
         finally:
             beside.close()
     return taken
-
-
-def _keep_again(log: Log, offset: int) -> None:
-    with log.transaction() as txn:
-        txn.put_state(_SCOPE, _AGAIN, str(offset).encode())
