@@ -10,51 +10,53 @@ from datetime import timedelta
 
 from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
-from carbon254.connections import base_urls, cluster_of, lake_of, limits_of, open_named_log
+from carbon254.connections import base_urls, lake_of, limits_of, open_named_log, with_prefix
+from carbon254.consumers import claim_places, housekeeper_of, intake_of, publisher_of
 from carbon254.disk import told_of
 from carbon254.engine.barmaker import Barmaker
+from carbon254.engine.claiming import refuse_the_originals
+from carbon254.engine.condition import Condition, examine
 from carbon254.engine.dayjudge import DayJudge
+from carbon254.engine.deciding import Decider
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.guarding import Bounds, Guard
-from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
+from carbon254.engine.listed import seed as seed_reference
+from carbon254.engine.lost import Watched
+from carbon254.engine.marking import Marker
 from carbon254.engine.normaliser import Normaliser
 from carbon254.engine.projector import Projector
 from carbon254.engine.proof import Prover
-from carbon254.engine.publisher import Publisher
 from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.releasing import Releaser
+from carbon254.engine.remaking import Remaker
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
-from carbon254.engine.seeding import seed_reference
 from carbon254.engine.settling import Settler
-from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
-from carbon254.engine.younger import begin_beyond_stores
 from carbon254.feeds import feeds
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
+from carbon254.identity import Origin
 from carbon254.ingest import Inbox
-from carbon254.ingest.intake import PATTERN, Intake, began
-from carbon254.memory import give_back
 from carbon254.mirror import is_mirror
 from carbon254.model import Stream
 from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
 from carbon254.stores.cache import Cache, open_cache
+from carbon254.stores.decisions import Journal, open_decisions
 from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.lake import Lake
-from carbon254.stores.ledger import Ledger, open_history, open_ledger
-from carbon254.stores.log import Log
+from carbon254.stores.ledger import Ledger, open_ledger
+from carbon254.stores.log import Log, identity_of
 from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
-from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
 
 # How long bars rest after they were made, and while nobody watches them come: a window that stays open is made again
@@ -102,8 +104,15 @@ class Node:
     cache: Cache
     metrics: Metrics
     quality: MetricStore
+    verdicts: MetricStore
+    decisions: Journal
+    condition: Condition
     pipeline: Pipeline
     runner: Runner
+
+    def trouble(self) -> dict[str, str]:
+        """Consumers in trouble and why, and stores that lost something, with the command that mends them."""
+        return self.condition.lost | self.runner.told()
 
     def asks(self, carries: Iterable[str], reading: bool) -> Mapping[str, Callable[[], object]]:
         """The rooms that these consumers, and readers where there are any, cannot do without; see `Rooms`."""
@@ -134,6 +143,12 @@ class Node:
         """What there is to ask for here."""
         return Vocabulary(streams(), self.hot.fetch, self.reference)
 
+    def remaker(self) -> Remaker:
+        """Makes lost stores again."""
+        parts = self.pipeline
+        return Remaker(self.condition.stores, self.raw, parts.normaliser, parts.projector, parts.rebuilder, parts.days,
+                       self.clock, self.runner.drain)  # fmt: skip
+
     def catch_up(self) -> None:
         """Carry what is pending, before something is asked; in a mirror of a workspace nothing is carried."""
         if not is_mirror(self.workspace.root):
@@ -149,6 +164,7 @@ class Node:
         self.lake.close()
         self.ledger.close()
         self.quality.close()
+        self.verdicts.close()
         self.reference.close()
         self.log.close()
         self.workspace.release()
@@ -165,47 +181,8 @@ def streams() -> Mapping[str, Stream]:
     return {topic: found.stream for topic, found in feeds().items()}
 
 
-def _publisher(settings: Settings, log: Log, known: Mapping[str, Source]) -> Publisher | None:
-    if not (settings.schema_registry and log.publishes):
-        return None
-    return Publisher(
-        log, SchemaRegistry(settings.schema_registry, settings.schema_registry_ca), known, settings.kafka_prefix
-    )
-
-
-def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake | None:
-    if not settings.kafka_bootstrap:
-        return None
-    from carbon254.stores.log.kafka import Outside
-
-    pushed = Outside(cluster_of(settings), "intake", PATTERN, lambda topic, part: began(log, topic, part))
-    return Intake(pushed, inbox, log, clock.now)
-
-
 def _bars_rest_s(cache: Cache) -> float:
     return _BARS_REST_S if cache.watched() else _BARS_UNSEEN_S
-
-
-def _hand_back(hot: HotStore) -> None:
-    """Memory that nothing needs any more, back to the system."""
-    hot.give_back()
-    give_back()
-
-
-def _housekeeper(
-    settings: Settings, workspace: Workspace, log: Log, ledger: Ledger, inbox: Inbox, hot: HotStore, clock: Clock
-) -> Housekeeper:
-    return Housekeeper(
-        log,
-        ledger,
-        inbox,
-        clock,
-        workspace.size,
-        timedelta(days=settings.log_retention_days),
-        int(settings.disk_budget_gb * 1e9),
-        open_history(hot) if settings.ledger_history else None,
-        lambda: _hand_back(hot),
-    )
 
 
 def open_node(
@@ -224,7 +201,10 @@ def open_node(
     workspace.claim()
     with told_of(workspace.root), ExitStack() as opened:
         opened.callback(workspace.release)
-        node = _rooms(settings, secrets, clock, workspace, shares, opened)
+        # A mirror is no workspace: it goes when it was read.
+        origin = "same" if is_mirror(workspace.root) else workspace.identify()
+        settings = with_prefix(settings, workspace)
+        node = _rooms(settings, secrets, clock, workspace, shares, opened, origin)
         opened.pop_all()
     return node
 
@@ -247,6 +227,7 @@ def _rooms(
     workspace: Workspace,
     shares: Mapping[str, Sequence[str]] | None,
     opened: ExitStack,
+    origin: Origin,
 ) -> Node:
     """Open every room; `opened` closes those that are open where a later one does not open."""
     with ThreadPoolExecutor(1, "c254-opening") as beside:
@@ -254,20 +235,23 @@ def _rooms(
         opening = beside.submit(_open_hot, settings, workspace)
         opened.callback(lambda: None if opening.exception() else opening.result().close())
         raw = open_raw(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
+        decisions = open_decisions(settings.raw_at(workspace.path("raw")), settings.s3_endpoint)
         log = open_named_log(settings, workspace, shares)
         opened.callback(log.close)
         ledger = open_ledger(settings.ledger_at(workspace.path("ledger.db")))
         opened.callback(ledger.close)
+        claim_places(settings, workspace, log, decisions, ledger, clock)
         reference = open_reference(settings.reference_at(workspace.path("reference.db")), clock.now)
         opened.callback(reference.close)
         metrics, known = Metrics(), sources()
-        seed_reference(reference, log, known.values(), clock.now())
+        seed_reference(reference, log, known.values(), clock.now(), decisions)
         lake = lake_of(settings, workspace)
         opened.callback(lake.close)
         cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
         opened.callback(cache.close)
         hot = opening.result()
-    begin_beyond_stores(log, hot, lake)
+    if settings.hot_url:
+        refuse_the_originals(workspace.identity, {"C254_HOT_URL": {mark.workspace for mark in hot.marks()}})
     guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
@@ -275,12 +259,17 @@ def _rooms(
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
     opened.callback(verdicts.close)
+    marker = Marker(workspace.identity.uuid, identity_of(log))
+    watched = Watched(
+        log, hot, lake, ledger, verdicts, reference, decisions, known, marker, forgets=settings.ttl_days > 0
+    )
+    condition = examine(watched, raw, origin, clock.now())
 
     def carried(topic: str) -> bool:
         return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
 
-    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
-    inbox = Inbox(raw, log, metrics)
+    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried, condition.stores.marker)
+    inbox, decider = Inbox(raw, log, metrics), Decider(decisions, clock)
     withholding = Withholding(log, hot, ledger, days)
     rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, barmaker, withholding, clock)
     pipeline = Pipeline(
@@ -288,26 +277,27 @@ def _rooms(
         inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
-        projector=Projector(log, hot, cache, ledger, known, clock, metrics),
+        projector=Projector(log, hot, cache, ledger, known, clock, metrics, condition.stores.marker),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
-        housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
+        housekeeper=housekeeper_of(settings, workspace, log, ledger, inbox, hot, clock),
         days=days,
-        releaser=Releaser(log, hot, ledger, normaliser, days),
+        releaser=Releaser(log, hot, ledger, normaliser, days, decider),
+        decider=decider,
         reasker=Reasker(ledger, hot),
         repair=repair,
         upkeep=Upkeep(
             log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
         ),
         settler=Settler(log, normaliser, rebuilder, known, clock),
-        publisher=_publisher(settings, log, known),
-        intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
+        publisher=publisher_of(settings, log, known),
+        intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
     rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
     at_rest = {"audit": days.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
-    rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
+    rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality, verdicts, decisions, condition)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

@@ -44,6 +44,13 @@ def cluster_of(settings: Settings) -> Cluster:
     )
 
 
+def with_prefix(settings: Settings, workspace: Workspace) -> Settings:
+    """The settings of a workspace: a copy's topics begin with a prefix of its own where none is named."""
+    if settings.kafka_prefix or not settings.kafka_bootstrap:
+        return settings
+    return settings.model_copy(update={"kafka_prefix": workspace.identity.prefix})
+
+
 def open_named_log(settings: Settings, workspace: Workspace, shares: Mapping[str, Sequence[str]] | None = None) -> Log:
     """The log that the settings name; `shares` are consumers that share their topics with other processes.
 
@@ -55,7 +62,7 @@ def open_named_log(settings: Settings, workspace: Workspace, shares: Mapping[str
         from carbon254.stores.log.kafka import KafkaLog
     except ImportError as error:
         raise SettingsError("C254_KAFKA_BOOTSTRAP is set and the client is absent; install carbon254[kafka]") from error
-    return KafkaLog(cluster_of(settings), workspace.path("log.kafka"), shares)
+    return KafkaLog(cluster_of(with_prefix(settings, workspace)), workspace.path("log.kafka"), shares)
 
 
 def lake_of(settings: Settings, workspace: Workspace) -> Lake:

@@ -21,6 +21,7 @@ import carbon254
 from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.code import code_version
 from carbon254.engine.dayjudge import DayJudge
+from carbon254.engine.deciding import Decider
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
@@ -85,6 +86,7 @@ class Pipeline:
     reasker: Reasker
     repair: Repair
     upkeep: Upkeep
+    decider: Decider
     settler: Settler
     publisher: Publisher | None = None
     intake: Intake | None = None
@@ -125,6 +127,7 @@ class Pipeline:
             outcome = self.normaliser.carry(record, commit=False)
             still = {(letter.line, letter.reason) for letter in outcome.letters}
             gone = [letter.id for letter in mine if (letter.line, letter.reason) not in still and letter.id is not None]
+            self.decider.resolve((one for one in mine if one.id in gone), how)
             with self.log.transaction() as txn:
                 txn.resolve_letters(gone, how)
             resolved += len(gone)
@@ -149,6 +152,7 @@ class Pipeline:
         ]
         if refused:
             return 0, len(letters)
+        self.decider.resolve(letters, f"edited copy {sha256}")
         with self.log.transaction() as txn:
             txn.resolve_letters([one.id for one in letters if one.id is not None], f"edited copy {sha256}")
         return len(letters), 0

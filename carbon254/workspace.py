@@ -1,6 +1,6 @@
 """A workspace: the folder that holds everything one node keeps, and who owns it now.
 
-    workspace.json   format version, and whether the data are emulated
+    workspace.json   format version, whether the data are emulated, which workspace it is and where it was seen
     node.json        the running node, while there is one
     raw/ log.db ledger.db reference.db hot/ lake/ budget.db
 
@@ -15,10 +15,11 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from carbon254.disk import folder_trouble, told_of
 from carbon254.errors import NoWorkspace, WorkspaceError
+from carbon254.identity import Identity, Origin, facts_of, identify, identity_in
 from carbon254.lasting import make_folder, sync_folder
 from carbon254.walking import files_below
 
@@ -83,16 +84,48 @@ class Workspace:
 
     def emulated(self) -> bool | None:
         """Whether the data are emulated; None where that was never marked."""
-        try:
-            found = json.loads(self.path("workspace.json").read_text("utf-8")).get("emulated")
-        except (OSError, ValueError, AttributeError):
-            return None
+        found = self._facts().get("emulated")
         return found if isinstance(found, bool) else None
 
     def mark(self, emulated: bool) -> None:
         """Keep whether the data are emulated."""
         if self.emulated() != emulated:
-            _write(self.path("workspace.json"), json.dumps({"format": FORMAT, "emulated": emulated}) + "\n")
+            self._keep({"emulated": emulated})
+
+    @property
+    def identity(self) -> Identity:
+        """Which workspace this is, as it was last noted; see `identify`."""
+        return identity_in(self._facts())
+
+    def identify(self) -> Origin:
+        """Note which workspace this is and where; whether it is new, the same, a copy of another, or was moved.
+
+        A folder that may not be written stays as it is.
+        """
+        if not os.access(self.root, os.W_OK):
+            return "same"
+        handle = os.open(self.root, os.O_RDONLY)
+        try:
+            # Two processes that look at a copy at once give it one uuid.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            before = self.identity
+            found, origin = identify(self.root, before, "workspace.json")
+            if found != before:
+                self._keep(facts_of(found))
+        finally:
+            os.close(handle)
+        return origin
+
+    def _facts(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.path("workspace.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _keep(self, facts: dict[str, Any]) -> None:
+        told = {"format": FORMAT} | self._facts() | facts
+        _write(self.path("workspace.json"), json.dumps(told) + "\n")
 
     def claim(self) -> None:
         """Own the workspace. Raises WorkspaceError naming the owner where another process has it, DiskTrouble where

@@ -30,7 +30,8 @@ class Rooms:
 
     `asks` are the rooms that the node cannot do without, each with a call that raises where it does not answer. Set
     `closing` when the node is asked to stop, so that live streams end and the server can drain. `strict` refuses what
-    mixes market runs, which is told else; `emulated` says that the data are no provider's.
+    mixes market runs, which is told else; `emulated` says that the data are no provider's; `notes` is what was healed
+    when the workspace was opened.
     """
 
     hot: HotStore
@@ -49,6 +50,7 @@ class Rooms:
     strict: bool = False
     emulated: bool = False
     allowed: Allowed = field(default_factory=Allowed)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = Vocabulary(self.streams, self.hot.fetch, self.reference)

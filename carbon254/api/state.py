@@ -35,10 +35,12 @@ def standing(rooms: Rooms) -> APIRouter:
 
     @routes.get("/ready", summary="Whether readers can rely on it", responses={503: {"description": "Not ready"}})
     async def ready() -> JSONResponse:
-        """200 when every consumer carries on and every room it needs answers; 503 with the reasons by name else."""
+        """200 when every consumer carries on, every room it needs answers and no store lacks anything; 503 with the
+        reasons by name else. `notes` is what was healed when the workspace was opened, where anything was."""
         trouble = await asyncio.get_running_loop().run_in_executor(threads, rooms.trouble)
         status = "not ready" if trouble else "ready"
-        return JSONResponse({"status": status, "reasons": trouble}, 503 if trouble else 200)
+        notes = {"notes": dict(rooms.notes)} if rooms.notes else {}
+        return JSONResponse({"status": status, "reasons": trouble} | notes, 503 if trouble else 200)
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:

@@ -45,8 +45,13 @@ def node_of(workspace: Path) -> str | None:
     return running.url if running else None
 
 
-def ask(url: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> dict[str, Any]:
-    """What a node answers, from JSON. Raises QueryRefused with its reason, TransientError where it does not answer."""
+def ask(
+    url: str, path: str, body: Mapping[str, Any] | None = None, also: Sequence[int] = (), **query: Any
+) -> dict[str, Any]:
+    """What a node answers, from JSON; `also` are states beside 200 that are answers.
+
+    Raises QueryRefused with its reason, TransientError where it does not answer.
+    """
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_PATIENCE_S)
     asked = urlencode({name: value for name, value in query.items() if value not in (None, "", [])}, True)
@@ -66,7 +71,7 @@ def ask(url: str, path: str, body: Mapping[str, Any] | None = None, **query: Any
         told = json.loads(data)
     except ValueError:
         told = {"detail": data.decode("utf-8", "replace")[:300]}
-    if status == http.client.OK:
+    if status == http.client.OK or status in also:
         return told
     reason = str(told.get("detail", told))
     if status >= http.client.INTERNAL_SERVER_ERROR or status == http.client.TOO_MANY_REQUESTS:

@@ -102,6 +102,14 @@ def _workspace(path: Path) -> Iterator[Finding]:
         place = to_read(path)
         with open_node(settings_of(place), {}) as node:
             node.hot.query("SELECT 1")
+            condition, identity = node.condition, node.workspace.identity
+        for why in condition.lost.values():
+            what, _, advice = why.partition("; make it again: ")
+            yield "fail", what, advice
+        for store, what in condition.notes.items():
+            yield "warn", f"the {store}: {what}", ""
+        if identity.copy_of:
+            yield "ok", f"workspace {folder.root} is a copy of another: it is {identity.uuid}", ""
         if place.resolve() == folder.root:
             yield "ok", f"workspace {folder.root} opens", ""
         else:

@@ -15,7 +15,21 @@ import typer
 
 from carbon254.nearest import pick
 
-from .console import DEFAULT_WORKSPACE, AsJson, Workspace, cell, complain, existing, group, out, plain, say, tell
+from .console import (
+    DEFAULT_WORKSPACE,
+    AsJson,
+    Workspace,
+    cell,
+    complain,
+    existing,
+    group,
+    out,
+    plain,
+    say,
+    tell,
+    to_write,
+)
+from .listjournal import written_down
 from .places import reference_of
 
 if TYPE_CHECKING:
@@ -112,7 +126,9 @@ def import_instruments(
     data = file.read_bytes()
     frame, unread = placelists.read(file.name, data)
     with reference_of(workspace, make=True) as reference:
-        done = instrumentlists.load(reference, frame, source or file.name, new)
+        told = {"name": file.name, "source": source or file.name, "new": new}
+        with written_down(to_write(workspace), reference, "instruments", told, data):
+            done = instrumentlists.load(reference, frame, source or file.name, new)
     rejects = placelists.keep(workspace, "instruments", done.loaded, unread, data)
     counts = {"rows": done.rows, "news": done.news, "rejected": rejects.height}
     if as_json:

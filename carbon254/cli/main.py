@@ -28,6 +28,7 @@ _PLACES = {
     "generate": "generate:generate",
     "emulator": "generate:emulator",
     "doctor": "doctor:doctor",
+    "rebuild": "rebuild:rebuild",
     "units": "units:units",
     "feeds": "feeds:app",
     "dlq": "dlq:app",

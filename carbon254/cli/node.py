@@ -125,8 +125,9 @@ def status(
     where = f"node at {running.url} (process {running.pid})" if running else "no node runs it"
     kind = " of emulated data" if folder.emulated() else ""
     out.print(f"{folder.root}: {folder.size() / 1e6:,.1f} MB{kind}, {where}", highlight=False)
-    from .standing import told_by
+    from .standing import tell_condition, told_by
 
+    tell_condition(folder, running)
     if running and told_by(running.url):
         return
     from .books import standing

@@ -69,11 +69,14 @@ def keep(workspace: Path, of: str, loaded: Loaded, unread: pl.DataFrame, data: b
 
 def seed(reference: Reference, workspace: Path) -> None:
     """What the feeds list, where no node has brought it in yet."""
-    from carbon254.engine.seeding import seed_reference
+    from carbon254.engine.listed import seed as seed_reference
     from carbon254.pipeline import sources
+    from carbon254.stores.decisions import open_decisions
 
-    log = open_named_log(settings_of(workspace), Workspace(workspace))
+    settings = settings_of(workspace)
+    log = open_named_log(settings, Workspace(workspace))
+    journal = open_decisions(settings.raw_at(workspace / "raw"), settings.s3_endpoint)
     try:
-        seed_reference(reference, log, sources().values(), datetime.now(UTC))
+        seed_reference(reference, log, sources().values(), datetime.now(UTC), journal)
     finally:
         log.close()

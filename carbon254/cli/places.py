@@ -32,6 +32,7 @@ from .console import (
     to_read,
     to_write,
 )
+from .listjournal import written_down
 
 if TYPE_CHECKING:
     import polars as pl
@@ -145,7 +146,10 @@ def load(
     with reference_of(workspace, make=True) as reference:
         market = _market(reference, market)
         at, asked = _moment(effective, market), complete and not unread.height
-        loaded = reference.load(kind, market, frame, at, source or file.name, asked)
+        told = {"list": kind, "market": market, "name": file.name, "source": source or file.name, "complete": asked,
+                "effective": at.isoformat() if at else ""}  # fmt: skip
+        with written_down(to_write(workspace), reference, "places", told, data) as now:
+            loaded = reference.load(kind, market, frame, at, source or file.name, asked, now)
     rejects = placelists.keep(workspace, f"{market_name(market)} {kind}", loaded, unread, data)
     counts = dict(zip(("opened", "closed", "corrected"), loaded.counts, strict=True))
     counts |= {"unchanged": loaded.unchanged, "rejected": rejects.height}
@@ -176,7 +180,11 @@ def rename(
     """
     with reference_of(workspace, writing=True) as reference:
         market = _market(reference, market)
-        reference.rename(market, old, new, _when(at, market), source, name or None)
+        when = _when(at, market)
+        told = {"market": market, "old": old, "new": new, "when": when.isoformat(), "source": source,
+                "name": name or None}  # fmt: skip
+        with written_down(to_write(workspace), reference, "rename", told) as now:
+            reference.rename(market, old, new, when, source, name or None, now)
     say(f"{old} is {new} from {at}")
 
 
@@ -195,7 +203,10 @@ def merge(
     """
     with reference_of(workspace, writing=True) as reference:
         market = _market(reference, market)
-        reference.merge(market, olds, into, _when(at, market), source)
+        when = _when(at, market)
+        told = {"market": market, "olds": olds, "into": into, "when": when.isoformat(), "source": source}
+        with written_down(to_write(workspace), reference, "merge", told) as now:
+            reference.merge(market, olds, into, when, source, now)
     say(f"{', '.join(olds)} are part of {into} from {at}")
 
 
@@ -214,7 +225,10 @@ def split(
     """
     with reference_of(workspace, writing=True) as reference:
         market = _market(reference, market)
-        reference.split(market, old, into, _when(at, market), source)
+        when = _when(at, market)
+        told = {"market": market, "old": old, "into": into, "when": when.isoformat(), "source": source}
+        with written_down(to_write(workspace), reference, "split", told) as now:
+            reference.split(market, old, into, when, source, now)
     say(f"{old} is {', '.join(into)} from {at}")
 
 

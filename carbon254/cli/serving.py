@@ -45,13 +45,14 @@ class Served:
             clock=node.clock,
             metrics=node.metrics,
             streams={topic: found.stream for topic, found in feeds().items()},
-            ready=node.runner.told,
+            ready=node.trouble,
             notary=node.notary(),
             asks=node.asks(carries or node.pipeline.steps(), reading),
             reference=node.reference,
             strict=node.settings.strict,
             emulated=node.emulated,
             allowed=_allowed(node.settings),
+            notes=node.condition.notes,
         )
         app = create_app(self._rooms) if reading else create_service(self._rooms)
         if reading:

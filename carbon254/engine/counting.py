@@ -8,7 +8,7 @@ confirmed where the version that stood before it has the same values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from carbon254.model import Dataset
 from carbon254.model.arrival import arrival_in, arrival_number
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.ddl import TABLES, keeps_versions
-from carbon254.stores.hot.literal import within
+from carbon254.stores.hot.literal import literal, within
 from carbon254.stores.ledger import Counts, Ledger
 from carbon254.stores.log import Log, NewRecord, Record
 
@@ -68,12 +68,16 @@ class Counting:
         records = self._log.read(self._consumer, PREFIX, limit)
         if not records:
             return 0
-        self._ledger.count([_of_payload(record) for record in records], self._clock.now())
+        self.keep(records)
         last = {record.topic: record.offset for record in records}
         with self._log.transaction() as txn:
             for topic, offset in last.items():
                 txn.commit(self._consumer, topic, offset)
         return len(records)
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Keep what payloads came to, by their records of `counts.<topic>`."""
+        self._ledger.count([_of_payload(record) for record in records], self._clock.now())
 
     def of_rows(self, records: Sequence[Record], tables: Sequence[pa.Table]) -> list[Counts]:
         """Stored and confirmed records of batches that are about to be stored together, in their order."""
@@ -110,7 +114,7 @@ class Counting:
         names = [*about, *kind.values] if keeps_versions(kind) else about
         earlier = [one.select(list(dict.fromkeys([*names, *_versions(kind)]))) for one in before]
         if maybe:
-            earlier.insert(0, self._stored(source, frame, together, names))
+            earlier.insert(0, self._stored(source, frame, together, names, record.headers["received_at"]))
         rows = pl.concat(earlier, how="vertical_relaxed") if earlier else pl.DataFrame()
         if not rows.height:
             return everything
@@ -132,13 +136,15 @@ class Counting:
         return newest is None or first <= newest
 
     def _stored(
-        self, source: Source, frame: pl.DataFrame, together: Sequence[str], names: Sequence[str]
+        self, source: Source, frame: pl.DataFrame, together: Sequence[str], names: Sequence[str], arrived: str
     ) -> pl.DataFrame:
+        """Rows that had arrived by then: where a payload is counted again, later ones are stored already."""
         kind, time = source.dataset, source.dataset.partition
         low, high = frame[time].cast(pl.Datetime("us", "UTC")).sort().gather([0, -1]).to_list()
         columns = ", ".join(dict.fromkeys([*names, *_versions(kind)]))
         mine = ", ".join(f"'{one}'" for one in dict.fromkeys(together))
         where = f"feed = '{source.stream.topic}' AND {within(kind, low, high + _BEYOND)} AND batch_id NOT IN ({mine})"
+        where += f" AND received_at <= {literal(datetime.fromisoformat(arrived))}"
         found = plain(self._hot, f"SELECT {columns} FROM {TABLES}.{kind.name} WHERE {where}")
         return found.select(list(dict.fromkeys([*names, *_versions(kind)])))
 

@@ -26,9 +26,11 @@ from carbon254.quality import Finding, Judgement, PartitionState, Rules, Verdict
 from carbon254.quality.row_checks import Unique
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Act, Arrivals, Ledger
+from carbon254.stores.ledger.marks import QUALITY
 from carbon254.stores.metrics import Kept, MetricStore
 
 from .cutoffs import closed_at, cutoffs
+from .marking import Marker
 from .quarantine import HELD, RELEASED
 from .source import Source
 from .standing import arrivals_of, begun, earlier_states, plain, rows_by, standing_rows
@@ -85,10 +87,11 @@ class DayJudge:
         sources: Mapping[str, Source],
         clock: Clock,
         carried: Callable[[str], bool] = lambda topic: True,
+        marker: Marker | None = None,
     ) -> None:
         self._hot, self._ledger, self._metrics, self._sources, self._clock = hot, ledger, metrics, sources, clock
         self.verdicts = self._verdicts = verdicts
-        self._carried = carried
+        self._carried, self._marker = carried, marker
         self._done: dict[str, dict[str, str]] = {}
         self._closed: dict[tuple[str, str], datetime] = {}
         self._arrived: dict[tuple[str, str], tuple[str, list[tuple[datetime, str]]]] = {}
@@ -110,7 +113,20 @@ class DayJudge:
             done += 1
             if done == most:
                 break
+        if done and self._marker is not None:
+            self._ledger.keep_mark(self._marker.at(self._verdicts.turns()), QUALITY)
         return done
+
+    def judge_again(self, advance: Callable[[int], None] = lambda done: None) -> int:
+        """Forget every verdict and give all of them anew; how many. `advance` gets how many so far."""
+        wanted, given = max((mark.offset for mark in self._ledger.marks(QUALITY)), default=0), 0
+        self._verdicts.forget(wanted)
+        self._metrics.forget()
+        self._done.clear()
+        self._arrived.clear()
+        while done := self.settle():
+            advance(given := given + done)
+        return given
 
     def finals(self, now: datetime) -> Iterator[DayVerdict]:
         """Verdicts that are due by now and not given yet, or made of other arrivals than there are."""

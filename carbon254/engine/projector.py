@@ -1,7 +1,8 @@
 """Consumer `project`: rows.<topic> → hot store, latest prices, ledger.
 
 Each is idempotent: the hot store keeps one row per distinct key, version and value; the cache keeps the newest; the
-ledger counts payloads by their digest. The offset is committed last.
+ledger counts payloads by their digest. The offset is committed last. What each has come to is marked in it, so that one
+that was lost or swapped is seen: in the ledger with every step, in the hot store when nothing is pending.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from carbon254.model.arrival import arrival_in
 from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger, Noted
-from carbon254.stores.log import Log, Record
+from carbon254.stores.log import Log, NewRecord, Record
 from carbon254.telemetry import Metrics
 
 from .codec import decode
 from .counting import Counting
+from .marking import HOT, Marker, keep_offset
 from .quarantine import Quarantine
 from .source import Source
 
@@ -44,7 +46,9 @@ class Projector:
         sources: Mapping[str, Source],
         clock: Clock,
         metrics: Metrics,
+        marker: Marker,
     ) -> None:
+        self._marker, self._unmarked = marker, 0
         self._log, self._hot, self._cache, self._ledger = log, hot, cache, ledger
         self._sources, self._clock, self._metrics = sources, clock, metrics
         self._kept: set[str] = set()
@@ -57,6 +61,7 @@ class Projector:
         reach("project.held")
         records = within(self._log.read(CONSUMER, "rows.", limit), MAX_ROWS)
         if not records:
+            self._keep_mark()
             return held + self._counting.step()
         by_dataset: dict[str, list[Record]] = defaultdict(list)
         for record in records:
@@ -79,8 +84,25 @@ class Projector:
         self._note(records)
         reach("project.noted")
         commit(self._log, CONSUMER, records)
+        self._unmarked = max(record.offset for record in records)
         reach("project.done")
         return held + len(records) + self._counting.step()
+
+    def note_again(self, records: Sequence[Record], counts: NewRecord) -> None:
+        """Tell a ledger that is made again what a payload came to: its batches, none of which is stored anew."""
+        tables = [decode(record.body) for record in records]
+        self._ledger.count(self._counting.of_rows(records, tables), self._clock.now())
+        if records:
+            self._note(records)
+        self._counting.keep([Record(0, counts.topic, counts.key, dict(counts.headers))])
+
+    def _keep_mark(self) -> None:
+        """Mark in the hot store how far it has come; the log is told after it, and is never ahead of it."""
+        if self._unmarked:
+            self._hot.keep_mark(self._marker.at(self._unmarked))
+            reach("project.marked")
+            keep_offset(self._log, HOT, self._unmarked)
+            self._unmarked = 0
 
     def _source(self, record: Record) -> Source:
         return self._sources[record.topic.removeprefix("rows.")]
@@ -110,7 +132,7 @@ class Projector:
         now = self._clock.now()
         self._keep_places({name for part in noted for name, _ in part.cells})
         reach("project.placed")
-        self._ledger.complete(noted, now)
+        self._ledger.complete(noted, now, mark=self._marker.at(max(record.offset for record in records)))
         for feed in {part.feed for part in noted}:
             self._metrics.success.labels(feed).set(now.timestamp())
 

@@ -25,8 +25,6 @@ from carbon254.clock import Clock, SystemClock
 from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
 from carbon254.stores.hot import HotStore
-from carbon254.stores.hot.ddl import TABLES
-from carbon254.stores.hot.literal import within
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Act, Lease, Ledger
 from carbon254.stores.log import Log, NewRecord, Record, records_of
@@ -34,13 +32,14 @@ from carbon254.stores.log import Log, NewRecord, Record, records_of
 from .barmaker import Barmaker
 from .codec import decode
 from .lakekeeper import keep_seals
+from .marking import HOT, LAKE
 from .normaliser import Normaliser, note_given
 from .outcome import Outcome
 from .pending import under_way
 from .proof import by_date, day_span, days_of, span_of
 from .quarantine import PREFIX
 from .source import Source
-from .standing import plain
+from .standing import standing_arrivals
 from .tenure import Tenure, holding
 from .wanting import FewerPayloads, MissingRaw, Wanting
 from .withholding import Withholding
@@ -62,9 +61,13 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class How:
-    """How a rebuild goes about it. `order` shuffles the payloads; neither it nor `workers` changes what comes out."""
+    """How a rebuild goes about it. `order` shuffles the payloads; neither it nor `workers` changes what comes out.
+
+    `only` names the store that is rebuilt, where it is not both of them.
+    """
 
     workers: int = 1
+    only: str = ""
     order: random.Random | None = None
     who: str = "c254"
     why: str = ""
@@ -157,20 +160,25 @@ class Rebuilder:
         reach("rebuild.marked")
         held: dict[str, str] = {}
         try:
-            if self._withholding:
+            # What is left of a store that lost rows is no measure of what it is made again of.
+            if self._withholding and not how.only:
                 held = self._withholding.kept_back(source, table, days, (start, end), now)
                 table = self._withholding.with_standing(source, table, list(held), (start, end), coming)
-            self._hot.replace_span(dataset.name, topic, start, end, table, tenure.fence, tenure.leases[1].token, coming)
-            reach("rebuild.hot")
-            self._lake.replace_span(dataset.name, topic, start, end, table, tenure.fence, coming)
-            reach("rebuild.lake")
-            with self._log.transaction() as txn:
-                for record, outcome in zip(records, outcomes, strict=True):
-                    note_given(txn, record, outcome)
-            reach("rebuild.given")
-            keep_seals(self._log, self._lake, dataset.name)
-            reach("rebuild.sealed")
-            if table is not None and dataset.name in ("interval_prices", "market_ticks"):
+            if how.only != LAKE:
+                turn = tenure.leases[1].token
+                self._hot.replace_span(dataset.name, topic, start, end, table, tenure.fence, turn, coming)
+                reach("rebuild.hot")
+            if how.only != HOT:
+                self._lake.replace_span(dataset.name, topic, start, end, table, tenure.fence, coming)
+                reach("rebuild.lake")
+                keep_seals(self._log, self._lake, dataset.name)
+                reach("rebuild.sealed")
+            if not how.only:
+                with self._log.transaction() as txn:
+                    for record, outcome in zip(records, outcomes, strict=True):
+                        note_given(txn, record, outcome)
+                reach("rebuild.given")
+            if how.only != LAKE and table is not None and dataset.name in ("interval_prices", "market_ticks"):
                 self._barmaker.rebuild(source, pl.DataFrame(table), self._log.end_offset())
                 reach("rebuild.bars")
         except Exception as error:
@@ -182,7 +190,9 @@ class Rebuilder:
             self._withholding.settle(source, table, [] if held else batches, now)
         for day, why in held.items():
             self._ledger.fail(topic, day, now, f"the rebuilt day stays out: {why}", lease)
-        rebuilt = tuple(day for day in self._note(source, table, days, now, lease, frozenset(held)) if day not in held)
+        rebuilt = tuple(
+            day for day in self._note(source, table, days, now, lease, frozenset(held), how) if day not in held
+        )
         reach("rebuild.noted")
         acts = [Act(now, how.who, "replay", topic, day, how.why) for day in rebuilt]
         self._ledger.record(acts)
@@ -192,11 +202,13 @@ class Rebuilder:
         return Rebuilt(topic, len(records), table.num_rows if table is not None else 0, rebuilt, tuple(held))
 
     def _refuse_fewer(self, source: Source, known: Sequence[Record], start: datetime, end: datetime) -> None:
-        """Raise FewerPayloads where rows of the span stand, or were noted, whose payloads the log does not know."""
-        topic, dataset = source.stream.topic, source.dataset
-        mine = f"feed = '{topic}' AND {within(dataset, start, end)}"
-        found = set(plain(self._hot, f"SELECT DISTINCT payload FROM {TABLES}.{dataset.name} WHERE {mine}")["payload"])
-        unknown = [f"{one[:12]}…" for one in sorted(found - {record.headers["sha256"] for record in known})]
+        """Raise FewerPayloads where the log does not know arrivals whose rows of the span stand in the hot store or the
+        lake, or were noted."""
+        topic = source.stream.topic
+        arrived = {(one.headers["sha256"], datetime.fromisoformat(one.headers["received_at"])) for one in known}
+        found = standing_arrivals(self._hot, self._lake, source, start, end)
+        unknown = [f"{payload[:12]}… of {at:%Y-%m-%d %H:%M}Z" for at, payload in sorted(found) if
+                   (payload, at) not in arrived]  # fmt: skip
         if not found and not known:
             # Nothing stands here any more: the ledger still knows what was.
             spans = {day: day_span(source.stream, date.fromisoformat(day)) for day in self._ledger.arrivals(topic)}
@@ -253,6 +265,7 @@ class Rebuilder:
         now: datetime,
         lease: Lease,
         kept_back: frozenset[str],
+        how: How,
     ) -> tuple[str, ...]:
         topic, held = source.stream.topic, set[str]()
         if table is not None and table.num_rows:
@@ -260,7 +273,11 @@ class Rebuilder:
             dates = moments if by_date(source) else day_of(moments, source.stream.clock)
             held = {str(day) for day in dates.unique()}
         for day in sorted((held | set(days)) - kept_back):
-            self._ledger.rebuilt(topic, day, now, source.code, lease)
+            if how.only:
+                # The same rows as before, in a store that had lost them: no new build.
+                self._ledger.settle(topic, day, now, lease)
+            else:
+                self._ledger.rebuilt(topic, day, now, source.code, lease)
         return tuple(sorted(held))
 
     def _records(self, topic: str) -> list[Record]:

@@ -20,6 +20,7 @@ from carbon254.stores.ledger import Act, Ledger
 from carbon254.stores.log import Log, Record, records_of
 
 from .dayjudge import DayJudge
+from .deciding import Decider
 from .normaliser import Normaliser
 from .quarantine import HELD, RELEASED, Release, changed, held_record, kept_release, open_rows
 from .source import Source
@@ -44,8 +45,11 @@ class Released:
 class Releaser:
     """Publishes held rows by a person's decision."""
 
-    def __init__(self, log: Log, hot: HotStore, ledger: Ledger, normaliser: Normaliser, days: DayJudge) -> None:
+    def __init__(
+        self, log: Log, hot: HotStore, ledger: Ledger, normaliser: Normaliser, days: DayJudge, decider: Decider
+    ) -> None:
         self._log, self._hot, self._ledger, self._normaliser, self._days = log, hot, ledger, normaliser, days
+        self._decider = decider
 
     def release(self, source: Source, day: date | None, ids: Sequence[str], decision: Release) -> Released:
         """Let held rows of a market day go out, or those with these ids (or beginnings of them).
@@ -61,12 +65,15 @@ class Releaser:
             raise NothingHeld(
                 f"nothing of {topic} {day or ', '.join(ids)} is held; see: c254 quality held --feed {topic}"
             )
-        out, payloads = self._publish(source, rows, decision) if rows.height else (0, 0)
-        if marked and day is not None:
-            self._days.mark(source, day.isoformat(), RELEASED, decision.why, decision.at)
         days = {str(one) for one in rows["market_day"].drop_nulls()} | ({day.isoformat()} if day else set())
         told = f"{decision.why} ({rows.height} rows{', the day' if marked else ''})"
-        self._ledger.record([Act(decision.at, decision.who, "release", topic, one, told) for one in sorted(days)])
+        acts = [Act(decision.at, decision.who, "release", topic, one, told) for one in sorted(days)]
+        accepted = day.isoformat() if marked and day is not None else ""
+        self._decider.release(topic, rows["row_id"].to_list(), accepted, decision, acts)
+        out, payloads = self._publish(source, rows, decision) if rows.height else (0, 0)
+        if accepted:
+            self._days.mark(source, accepted, RELEASED, decision.why, decision.at)
+        self._ledger.record(acts)
         return Released(topic, out, payloads, marked)
 
     def _publish(self, source: Source, rows: pl.DataFrame, decision: Release) -> tuple[int, int]:

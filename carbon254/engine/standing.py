@@ -17,10 +17,12 @@ from carbon254.quality.states import CELLS, Cells
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.literal import within
 from carbon254.stores.hot.views import current_name, versions_name
+from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Entry
 from carbon254.stores.metrics import Kept, MetricStore
 
 from .proof import day_span
+from .source import Source
 
 Ask = Callable[[str], pl.DataFrame]
 _EARLIER = 7
@@ -58,6 +60,23 @@ def arrivals_of(hot: HotStore, stream: Stream, day: date) -> list[tuple[datetime
     """When which payloads' rows of a market day arrived, in order; a released row arrived when it was released."""
     sql = f"SELECT DISTINCT {_ARRIVED} AS at, payload FROM store.{stream.dataset} WHERE {_mine(stream, day)}"
     return sorted((at, payload) for at, payload in plain(hot, sql).select("at", "payload").iter_rows())
+
+
+def standing_arrivals(
+    hot: HotStore, lake: Lake, source: Source, start: datetime, end: datetime
+) -> set[tuple[datetime, str]]:
+    """When which payloads arrived whose rows of [start, end) stand in the hot store or in the lake."""
+    kind, topic = source.dataset, source.stream.topic
+    mine = f"feed = '{topic}' AND {within(kind, start, end)}"
+    held = plain(hot, f"SELECT DISTINCT received_at, payload FROM store.{kind.name} WHERE {mine}")
+    low, high = ((one.date() if kind.by_date else one).isoformat() for one in (start, end))
+    where = f"feed = '{topic}' AND {kind.partition} >= '{low}' AND {kind.partition} < '{high}'"
+    kept = pl.DataFrame(lake.scan(kind.name, where, ("received_at", "payload"))).unique()
+    return {
+        (at.astimezone(UTC), payload)
+        for rows in (held, kept)
+        for at, payload in rows.select("received_at", "payload").iter_rows()
+    }
 
 
 def repeats(ask: Ask, stream: Stream, entry: Entry) -> int:

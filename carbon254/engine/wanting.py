@@ -40,15 +40,15 @@ class MissingRaw(PermanentError):
 
 
 class FewerPayloads(PermanentError):
-    """The log does not know payloads that the standing rows were made from; nothing was changed."""
+    """The log does not know arrivals that the standing rows were made from; nothing was changed."""
 
     def __init__(self, feed: str, unknown: Sequence[str]) -> None:
         shown = ", ".join(unknown[:_SHOWN])
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         super().__init__(
             f"{feed} has rows of payloads that the log does not know ({shown}{more}), and nothing was changed: a "
-            "rebuild would lose them. The log is younger than the stores: restore it from the same backup as them, or "
-            f"bring the payloads in again: c254 feeds run --feed {feed} --from … --afresh"
+            "rebuild would lose them. The log is younger than the stores: take in again what the raw archive knows: "
+            f"c254 rebuild log; or ask the provider again: c254 feeds run --feed {feed} --from … --afresh"
         )
 
 

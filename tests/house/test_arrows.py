@@ -10,13 +10,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "carbon254"
 
 # Each room may import the rooms named after it, and itself.
-GROUND = {"errors", "clock", "telemetry", "faults", "lasting", "walking", "disk", "memory", "nearest"}
+GROUND = {"errors", "clock", "identity", "telemetry", "faults", "lasting", "walking", "disk", "memory", "nearest"}
 VOCABULARY = {"model", "calendars", "units", "wire"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "clock": {"errors"},
     "telemetry": {"errors"},
     "faults": set(),
+    "identity": set(),
     "lasting": set(),
     "walking": set(),
     "memory": set(),
@@ -37,17 +38,19 @@ ROOMS: dict[str, set[str]] = {
     "emulator": GROUND | VOCABULARY | {"feeds"},
     "pipeline": GROUND | VOCABULARY | {"stores", "stages", "ingest", "engine", "feeds", "proof", "quality"},
     "poller": GROUND | VOCABULARY | {"feeds", "pipeline"},
-    "workspace": GROUND,
+    "workspace": GROUND | {"identity"},
     "names": GROUND | VOCABULARY | {"stores"},
     "api": GROUND | VOCABULARY | {"stores", "stages", "ingest", "proof", "names"},
     "portal": GROUND | VOCABULARY | {"api"},
     "settings": GROUND,
     "connections": GROUND | VOCABULARY | {"feeds", "stores", "settings", "workspace"},
+    "consumers": GROUND | VOCABULARY | {"connections", "stores", "ingest", "engine", "settings", "workspace"},
     "app": GROUND
     | VOCABULARY
     | {
         "api",
         "connections",
+        "consumers",
         "stores",
         "stages",
         "ingest",

@@ -16,7 +16,9 @@ from carbon254.errors import QueryRefused
 from carbon254.faults import reach
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
+from carbon254.stores.marks import Mark
 
+from . import marks
 from .answer import explain, telling, typed
 from .arrange import by_partition, engine_partition
 from .cutoffs import lay_out
@@ -69,10 +71,24 @@ class HotStore:
             for change in self._changes(dataset):
                 self.command(change)
         lay_out(self.command, self.fetch, self._insert)
+        self.command(marks.CREATE)
         views = self._rows(f"SELECT name, comment FROM system.tables WHERE database = {_text(VIEWS)}")
         for statement in create_views(catalogue().values(), {row["name"]: row["comment"] for row in views}):
             self.command(statement)
         self.keep_names()
+
+    def marks(self) -> list[Mark]:
+        """How far the store has come, in which logs."""
+        return marks.read(self.fetch)
+
+    def keep_mark(self, mark: Mark) -> None:
+        """Note how far the store has come; never back."""
+        marks.keep(self.command, mark)
+
+    def filled(self) -> set[str]:
+        """Datasets that hold rows, by the engine's own books."""
+        sql = f"SELECT name FROM system.tables WHERE database = {_text(TABLES)} AND total_rows > 0"
+        return {row["name"] for row in self._rows(sql)}
 
     def keep_names(self) -> None:
         """What was made since is on disk by its name when this returns."""

@@ -15,11 +15,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from carbon254.faults import reach
+from carbon254.stores.marks import Mark
 from carbon254.stores.postgres import answer, opening
 
 from .counts import PayloadCounts
 from .folding import FOLD_AT, among, cells_text, folded
 from .leasing import refuse_stale
+from .marks import Marks, put
 from .port import (
     NEXT,
     Act,
@@ -40,7 +42,9 @@ from .tables import (
     COUNTS,
     FOLDS,
     HISTORY,
+    MARKS,
     PARTS,
+    PLACES,
     RUNS,
     SETTING,
     make,
@@ -50,7 +54,7 @@ from .tables import (
 )
 
 
-class Ledger(PayloadCounts, Received):
+class Ledger(PayloadCounts, Received, Marks):
     """The ledger at an SQLAlchemy URL: everything of `port.OPERATIONS`."""
 
     def __init__(self, url: str) -> None:
@@ -79,9 +83,18 @@ class Ledger(PayloadCounts, Received):
         """A new build of the partition stands, made by this version of the code."""
         self._write(lambda db: self._move(db, feed, partition, "completed", at, build=True, code=code, fence=fence))
 
-    def complete(self, noted: Sequence[Noted], at: datetime, fence: Lease | None = None) -> None:
-        """Batches of payloads reached their partitions. Those already noted change nothing."""
-        self._write(lambda db: self._note(db, noted, at, fence))
+    def complete(
+        self, noted: Sequence[Noted], at: datetime, fence: Lease | None = None, mark: Mark | None = None
+    ) -> None:
+        """Batches of payloads reached their partitions; `mark` says how far the ledger has come with them. Those
+        already noted change nothing."""
+
+        def note(db: sa.Connection) -> None:
+            self._note(db, noted, at, fence)
+            if mark is not None:
+                put(db, mark)
+
+        self._write(note)
 
     def entries(
         self, feed: str | None = None, partition: str | None = None, state: str | None = None, limit: int = 100
@@ -134,6 +147,11 @@ class Ledger(PayloadCounts, Received):
             return sum(db.execute(table.delete().where(table.c.at < old)).rowcount for table in (HISTORY, AUDIT))
 
         return self._write(forget)
+
+    def forget(self) -> None:
+        """Forget everything but leases and what proofs found, because it is noted anew."""
+        tables = (RUNS, PARTS, FOLDS, HISTORY, AUDIT, COUNTS, PLACES, MARKS)
+        self._write(lambda db: [db.execute(table.delete()) for table in tables])
 
     def proven(self, build: Build) -> None:
         """Keep what a build was proven to hold; a later proof of the same build takes its place."""

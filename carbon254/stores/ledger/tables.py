@@ -136,6 +136,16 @@ COUNTS = sa.Table(
     _text("at", 40),  # when it was counted, which may be long after the payload was received
 )
 
+# How far the ledger, and what is judged by it, has come in which log.
+MARKS = sa.Table(
+    "marks",
+    META,
+    _text("store", 32, primary_key=True),
+    _text("workspace", 64, primary_key=True),
+    _text("log", 64, primary_key=True),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+)
+
 
 def open_engine(url: str) -> sa.Engine:
     """The engine at an SQLAlchemy URL. Raises SettingsError where it is none of SQLite or Postgres."""

@@ -31,7 +31,7 @@ _SETTING = "C254_LEDGER_URL"
 _VERSIONS = Path(__file__).parent / "versions"
 
 
-def _tables(kind: str) -> tuple[sa.MetaData, sa.Table, sa.Table]:
+def _tables(kind: str) -> tuple[sa.MetaData, sa.Table, sa.Table, sa.Table]:
     meta = sa.MetaData()
     states = sa.Table(
         f"{kind}_states",
@@ -55,7 +55,13 @@ def _tables(kind: str) -> tuple[sa.MetaData, sa.Table, sa.Table]:
         sa.Column("metric", sa.String(128), primary_key=True),
         sa.Column("value", sa.Double, nullable=False),
     )
-    return meta, states, numbers
+    # How often something was kept: by it an older copy of the store is seen.
+    turns = sa.Table(
+        f"{kind}_turns", meta,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("turns", sa.BigInteger, nullable=False),
+    )  # fmt: skip
+    return meta, states, numbers, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class MetricStore:
     """
 
     def __init__(self, url: str, kind: str = "quality") -> None:
-        self._meta, self._states, self._metrics = _tables(kind)
+        self._meta, self._states, self._metrics, self._turns = _tables(kind)
         self._lock = threading.RLock()
         self._engine = _engine(url)
         with ExitStack() as alone:
@@ -120,6 +126,7 @@ class MetricStore:
             )
             if numbers:
                 db.execute(sa.insert(self._metrics), numbers)
+            self._take_turn(db, 1)
 
     def get(self, feed: str, partition: str) -> Kept | None:
         """What is kept of the highest build. Raises CorruptRecord where stored bytes are damaged."""
@@ -217,6 +224,23 @@ class MetricStore:
         )
         with self._lock, self._engine.connect() as db:
             return db.execute(mean).scalar()
+
+    def turns(self) -> int:
+        """How often something was kept in this store."""
+        with self._lock, self._engine.connect() as db:
+            return int(db.execute(sa.select(self._turns.c.turns)).scalar() or 0)
+
+    def forget(self, turns: int = 0) -> None:
+        """Forget everything that is kept, for it is made anew; the store counts on from `turns` at least."""
+        with self._lock, self._engine.begin() as db:
+            for table in (self._metrics, self._states):
+                db.execute(sa.delete(table))
+            held = int(db.execute(sa.select(self._turns.c.turns)).scalar() or 0)
+            self._take_turn(db, max(0, turns - held))
+
+    def _take_turn(self, db: sa.Connection, more: int) -> None:
+        if not db.execute(sa.update(self._turns).values(turns=self._turns.c.turns + more)).rowcount:
+            db.execute(sa.insert(self._turns).values(id=1, turns=more))
 
     def feeds(self) -> Sequence[str]:
         """Feeds with a kept partition."""

@@ -7,8 +7,8 @@ ever deleted: a place that is gone ends, and any of its names still finds it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
@@ -26,7 +26,7 @@ from .listing import no_places, read_list
 from .loading import Asked, Loaded, note_change, take
 from .naming import Link, Resolved, links_of, resolve
 from .reading import history_of, places_as_of, seeding, snapshot_of
-from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, TAXONOMY, micros
+from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, METADATA, TAXONOMY, micros
 
 ALL = "all"
 _MARKET = re.compile(r"[A-Z0-9][A-Z0-9_.]{0,31}")
@@ -125,9 +125,8 @@ class Reference:
         attributes (JSON), valid_from, valid_to, known_from, source."""
         kinds = KINDS if kind.lower() == ALL else (_kind(kind),)
         with self._database.read() as connection:
-            return places_as_of(
-                connection, kinds, market and market_name(market), None if as_of is None else micros(as_of)
-            )
+            moment = None if as_of is None else micros(as_of)
+            return places_as_of(connection, kinds, market and market_name(market), moment)
 
     def history(self, market: str, location_id: str) -> pl.DataFrame:
         """Every version of a place, oldest first, columns as `places`. Raises UnknownPlace."""
@@ -146,17 +145,15 @@ class Reference:
 
     def names(self, market: str, location_id: str) -> list[str]:
         """Every name a place ever had, its id among them."""
-        query = sa.select(ALIASES.c.name).where(
-            ALIASES.c.market == market_name(market), ALIASES.c.location_id == location_id
-        )
+        mine = (ALIASES.c.market == market_name(market)) & (ALIASES.c.location_id == location_id)
+        query = sa.select(ALIASES.c.name).where(mine)
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(ALIASES.c.known_from, ALIASES.c.name)).scalars())
 
     def called(self, market: str | None, names: Sequence[str]) -> list[tuple[str, str]]:
         """(name, location_id) of every place that has or had one of the names, in any case; of one market or of all."""
-        query = sa.select(ALIASES.c.name, ALIASES.c.location_id).where(
-            ALIASES.c.folded.in_([name.strip().lower() for name in names])
-        )
+        folded = ALIASES.c.folded.in_([name.strip().lower() for name in names])
+        query = sa.select(ALIASES.c.name, ALIASES.c.location_id).where(folded)
         if market:
             query = query.where(ALIASES.c.market == market_name(market))
         with self._database.read() as connection:
@@ -197,12 +194,26 @@ class Reference:
         """A transaction around several calls of this thread: all or nothing, on disk when the block ends."""
         return self._database.write()
 
+    def forget(self) -> None:
+        """Forget everything, because it is taken in anew; within `together`, so that nobody sees it empty."""
+        with self._database.write() as connection:
+            for table in reversed(METADATA.sorted_tables):
+                connection.execute(table.delete())
+
+    @contextmanager
+    def learning(self, at: datetime) -> Iterator[None]:
+        """Within the block everything is learned at one moment, whatever the clock says."""
+        before, self._clock = self._clock, lambda: at
+        try:
+            yield
+        finally:
+            self._clock = before
+
     def put_instruments(self, frame: Any, source: str) -> int:
         """Add or change instruments: instrument, name, commodity, market; optional region, location_id, product,
         product_tier, unit, attributes (JSON). Returns how many were news."""
         rows = pl.DataFrame(frame)
-        if "attributes" not in rows.columns:
-            rows = rows.with_columns(pl.lit("{}").alias("attributes"))
+        rows = rows if "attributes" in rows.columns else rows.with_columns(pl.lit("{}").alias("attributes"))
         return self._put(INSTRUMENTS, rows, ("instrument", "name", "commodity", "market"), source)
 
     def seed_instruments(self, frame: Any, source: str) -> int:
