@@ -17,7 +17,7 @@ from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.claiming import refuse_the_originals
 from carbon254.engine.condition import Condition, examine
 from carbon254.engine.dayjudge import DayJudge
-from carbon254.engine.deciding import Decider
+from carbon254.engine.deciding import Decider, older_places
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
 from carbon254.engine.guarding import Bounds, Guard
@@ -132,7 +132,16 @@ class Node:
         known = sources()
         streams = {topic: source.stream for topic, source in known.items()}
         codes = {topic: one.code for topic, one in known.items()}
-        return Notary(self.hot, self.log, streams, codes, self.clock, self.quality.overall, self.emulated)
+        return Notary(
+            self.hot,
+            self.log,
+            streams,
+            codes,
+            self.clock,
+            self.quality.overall,
+            self.emulated,
+            lambda feed: older_places(self.decisions, feed),
+        )
 
     @property
     def emulated(self) -> bool:

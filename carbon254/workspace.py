@@ -23,7 +23,7 @@ from carbon254.identity import Identity, Origin, facts_of, identify, identity_in
 from carbon254.lasting import make_folder, sync_folder
 from carbon254.walking import files_below
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT, DEMO = Path("workspace"), Path("demo-workspace")
 # What others may not do with what we make: anything.
 _OTHERS = 0o077
@@ -52,12 +52,7 @@ class Workspace:
         """Make the folder, or check that it has the format this code writes. Raises WorkspaceError."""
         marker = self.path("workspace.json")
         if marker.exists():
-            found = _format(marker)
-            if found != FORMAT:
-                raise WorkspaceError(
-                    f"{self.root} has format {found}; this version reads format {FORMAT}. "
-                    "Open it with the version that wrote it, or take another folder"
-                )
+            self._refuse_other(_format(marker))
             return
         if trouble := folder_trouble(self.root):
             raise trouble
@@ -67,6 +62,41 @@ class Workspace:
         make_folder(self.root)
         self._keep_to_owner()
         _write(marker, json.dumps({"format": FORMAT}) + "\n")
+
+    def _refuse_other(self, found: object) -> None:
+        """Raise WorkspaceError where the folder has another format than this code reads, or half of this one."""
+        command = f"c254 upgrade --workspace {self.root}"
+        if self.upgrading() is not None:
+            raise WorkspaceError(f"the upgrade of {self.root} was cut off: go on with it: {command}")
+        if isinstance(found, int) and found < FORMAT:
+            raise WorkspaceError(
+                f"{self.root} has format {found}, and this version reads format {FORMAT}: bring it over, raw payloads "
+                f"stay as they are: {command}"
+            )
+        if found != FORMAT:
+            raise WorkspaceError(
+                f"{self.root} has format {found}; this version reads format {FORMAT}. "
+                "Open it with the version that wrote it, or take another folder"
+            )
+
+    def format(self) -> int:
+        """The format that the marker names. Raises NoWorkspace where it is torn or there is none."""
+        found = _format(self.existing().path("workspace.json"))
+        return found if isinstance(found, int) else 0
+
+    def upgrading(self) -> list[str] | None:
+        """The steps that an upgrade has done that did not come to its end; None where there is none."""
+        found = self._facts().get("upgrading")
+        return [str(one) for one in found] if isinstance(found, list) else None
+
+    def begin_upgrade(self, done: list[str]) -> None:
+        """Note that the workspace is being brought to today's format, and how far. Older programs refuse it now."""
+        self._keep({"format": FORMAT, "upgrading": done})
+
+    def end_upgrade(self) -> None:
+        """The workspace has today's format."""
+        facts = {name: value for name, value in self._facts().items() if name != "upgrading"}
+        _write(self.path("workspace.json"), json.dumps(facts | {"format": FORMAT}) + "\n")
 
     def existing(self) -> Workspace:
         """This workspace, if it is one. Raises NoWorkspace, and DiskRefused where it may not be looked into."""
@@ -127,14 +157,15 @@ class Workspace:
         told = {"format": FORMAT} | self._facts() | facts
         _write(self.path("workspace.json"), json.dumps(told) + "\n")
 
-    def claim(self) -> None:
-        """Own the workspace. Raises WorkspaceError naming the owner where another process has it, DiskTrouble where
-        the disk lets nobody write."""
+    def claim(self, older: bool = False) -> None:
+        """Own the workspace, also one of an older format where that is said. Raises WorkspaceError naming the owner
+        where another process has it, DiskTrouble where the disk lets nobody write."""
         with told_of(self.root):
+            if not older:
+                self.create()
             self._claim()
 
     def _claim(self) -> None:
-        self.create()
         self._keep_to_owner()
         lock = self.path("lock").open("a+")
         try:

@@ -84,8 +84,11 @@ class Notary:
         clock: Clock,
         score: Callable[[Collection[str]], float | None],
         emulated: bool = False,
+        older: Callable[[str], Sequence[tuple[int, str, str]]] = lambda _: (),
     ) -> None:
         self._emulated = emulated
+        # `older` tells which payload of a feed (received_at, SHA-256) stood where in the log of the first format.
+        self._older = older
         # `score` tells the quality of feeds, 0 to 1; None where nothing of them was judged.
         self._score = score
         self._hot, self._log, self._streams, self._codes, self._clock = hot, log, streams, codes, clock
@@ -199,6 +202,15 @@ class Notary:
         grown.offset = max((one.offset for one in every), default=0)
         return grown
 
+    def _first(self, topic: str, every: Sequence[Record], last: int) -> list[Record]:
+        """The records up to a place of the log of the first format, in its order; by this log where it is that one."""
+        places = self._older(topic)
+        if not places:
+            return [one for one in every if one.offset <= last]
+        found = {arrival_in(one.headers): one for one in every}
+        told = (arrival_of(received, sha256) for place, received, sha256 in sorted(places) if place <= last)
+        return [found[arrival] for arrival in told if arrival in found]
+
     def _version(self, topic: str, tree: Growing, last: Mapping[str, Any]) -> FeedVersion:
         received = _told(datetime.fromisoformat(last["received_at"]))
         return FeedVersion(received, last["sha256"], tree.size, tree.root().hex(), self._codes.get(topic, ""))
@@ -207,8 +219,9 @@ class Notary:
         """(the same arrivals as they are here, the bound that selects their rows, whether others came since)."""
         every = list(records_of(self._log, f"raw.{topic}"))
         if isinstance(then, OlderVersion):
-            mine = [one for one in every if one.offset <= then.offset]
-            bound = _bound(mine, [one for one in every if one.offset > then.offset])
+            mine = self._first(topic, every, then.offset)
+            known = {one.offset for one in mine}
+            bound = _bound(mine, [one for one in every if one.offset not in known])
         else:
             last = arrival_of(then.received_at, then.sha256)
             mine = sorted(

@@ -28,6 +28,7 @@ _PLACES = {
     "generate": "generate:generate",
     "emulator": "generate:emulator",
     "doctor": "doctor:doctor",
+    "upgrade": "upgrade:upgrade",
     "rebuild": "rebuild:rebuild",
     "units": "units:units",
     "feeds": "feeds:app",

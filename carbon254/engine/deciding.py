@@ -18,7 +18,7 @@ from carbon254.stores.log import Letter, Log
 
 from .quarantine import Release, kept_release
 
-RELEASE, RESOLVE = "release", "resolve"
+RELEASE, RESOLVE, OLDER_PLACES = "release", "resolve", "older places"
 _WHO = "c254"
 _MANY = 1_000_000
 
@@ -38,9 +38,13 @@ class Decider:
 
     def resolve(self, letters: Iterable[Letter], how: str) -> None:
         """Dead letters are resolved, and how."""
-        told = [asdict(one) | {"id": None, "received_at": one.received_at.isoformat()} for one in letters]
-        if told:
+        if told := told_of(letters):
             self.journal.write(Decision(RESOLVE, self.clock.now(), _WHO, {"how": how, "letters": told}))
+
+
+def told_of(letters: Iterable[Letter]) -> list[dict[str, Any]]:
+    """Letters as a decision tells them."""
+    return [asdict(one) | {"id": None, "received_at": one.received_at.isoformat()} for one in letters]
 
 
 def decide_again(log: Log, decisions: Iterable[Decision]) -> None:
@@ -50,6 +54,16 @@ def decide_again(log: Log, decisions: Iterable[Decision]) -> None:
             _release(log, decision)
         elif decision.kind == RESOLVE:
             _resolve(log, decision)
+
+
+def older_places(journal: Journal, feed: str) -> list[tuple[int, str, str]]:
+    """(place in the log, received_at, SHA-256) of a feed's payloads in the log of the older format."""
+    return [
+        (int(place), str(received), str(sha256))
+        for one in journal.every()
+        if one.kind == OLDER_PLACES and one.told["feed"] == feed
+        for place, received, sha256 in one.told["arrivals"]
+    ]
 
 
 def acts_in(decisions: Iterable[Decision]) -> list[Act]:

@@ -62,6 +62,7 @@ ROOMS: dict[str, set[str]] = {
         "names",
         "mirror",
     },
+    "upgrading": GROUND | VOCABULARY | {"connections", "engine", "settings", "stores", "workspace"},
     "vintages": GROUND | VOCABULARY | {"api", "proof", "names", "stages"},
     "reader": GROUND | VOCABULARY | {"api", "workspace", "app", "settings", "proof", "vintages", "names", "mirror"},
 }

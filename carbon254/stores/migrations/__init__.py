@@ -53,6 +53,9 @@ class Migrations:
         from alembic.script import ScriptDirectory
 
         config, found = self._config(connection), self._found(connection)
+        if found is None:
+            # From before versions were kept: tables that came since are made, those that are there go through all.
+            self.tables.create_all(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:
             raise self.refused(

@@ -11,11 +11,8 @@ _LATE = {"runs": sa.Column("code", sa.String(80)), "parts": sa.Column("cells", s
 
 
 def upgrade() -> None:
-    """Add what lacks, empty in the rows there are; make tables that came later."""
-    from carbon254.stores.ledger.tables import META
-
+    """Add what lacks, empty in the rows there are."""
     db = op.get_bind()
-    META.create_all(db)
     for table, column in _LATE.items():
         if column.name not in {one["name"] for one in sa.inspect(db).get_columns(table)}:
             op.add_column(table, sa.Column(column.name, column.type, nullable=False, server_default=""))
