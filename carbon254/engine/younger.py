@@ -127,7 +127,7 @@ def _take(inbox: Inbox, raw: RawArchive, one: Arrival, damaged: list[str]) -> in
     arrived = Arrived(
         told.feed, data, told.name, told.received_at, told.subject, told.url, told.published_at, dict(told.headers)
     )
-    return int(inbox.take(arrived).new)
+    return int(inbox.take(arrived, again=True).new)
 
 
 def _fill(log: Log, raw: RawArchive, topic: str, found: list[Arrival], known: set[Key], damaged: list[str]) -> int:
