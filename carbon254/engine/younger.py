@@ -79,7 +79,8 @@ def take_again(
     for topic in gaps:
         taken += _fill(log, raw, topic, _ordered(by_topic[topic]), known[topic], damaged)
         done += len(lacking[topic])
-    for one in _ordered(one for topic, found in lacking.items() if topic not in gaps for one in found):
+    behind = (one for topic, found in lacking.items() if topic not in gaps for one in _after_last(found, known[topic]))
+    for one in _ordered(behind):
         if progress:
             progress(done, total)
         taken += _take(inbox, raw, one, damaged)
@@ -110,6 +111,11 @@ def _has_gap(lacking: Collection[Arrival], known: Collection[Key]) -> bool:
     return last is not None and any(
         one.provenance.received_at <= last and one.sha256 not in payloads for one in lacking
     )
+
+
+def _after_last(lacking: Collection[Arrival], known: Collection[Key]) -> list[Arrival]:
+    last = max((at for _, at in known), default=None)
+    return [one for one in lacking if last is None or one.provenance.received_at > last]
 
 
 def _ordered(found: Iterable[Arrival]) -> list[Arrival]:
