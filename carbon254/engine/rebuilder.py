@@ -67,10 +67,10 @@ class How:
     """
 
     workers: int = 1
-    only: str = ""
     order: random.Random | None = None
     who: str = "c254"
     why: str = ""
+    only: str = ""
 
 
 def lease_of(topic: str) -> str:

@@ -79,7 +79,8 @@ def take_again(
     for topic in gaps:
         taken += _fill(log, raw, topic, _ordered(by_topic[topic]), known[topic], damaged)
         done += len(lacking[topic])
-    for one in _ordered(one for topic, found in lacking.items() if topic not in gaps for one in found):
+    behind = (one for topic, found in lacking.items() if topic not in gaps for one in _after_last(found, known[topic]))
+    for one in _ordered(behind):
         if progress:
             progress(done, total)
         taken += _take(inbox, raw, one, damaged)
@@ -112,6 +113,11 @@ def _has_gap(lacking: Collection[Arrival], known: Collection[Key]) -> bool:
     )
 
 
+def _after_last(lacking: Collection[Arrival], known: Collection[Key]) -> list[Arrival]:
+    last = max((at for _, at in known), default=None)
+    return [one for one in lacking if last is None or one.provenance.received_at > last]
+
+
 def _ordered(found: Iterable[Arrival]) -> list[Arrival]:
     return sorted(found, key=lambda one: (one.provenance.received_at, one.sha256))
 
@@ -127,7 +133,7 @@ def _take(inbox: Inbox, raw: RawArchive, one: Arrival, damaged: list[str]) -> in
     arrived = Arrived(
         told.feed, data, told.name, told.received_at, told.subject, told.url, told.published_at, dict(told.headers)
     )
-    return int(inbox.take(arrived).new)
+    return int(inbox.take(arrived, again=True).new)
 
 
 def _fill(log: Log, raw: RawArchive, topic: str, found: list[Arrival], known: set[Key], damaged: list[str]) -> int:

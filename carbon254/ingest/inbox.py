@@ -83,15 +83,16 @@ class Inbox:
         taken = self.take(arrived, marks)
         return taken.sha256, taken.new
 
-    def take(self, arrived: Arrived, marks: Sequence[Mark] = ()) -> Accepted:
-        """Take a payload in. It is on disk when this returns, and `marks` with it.
+    def take(self, arrived: Arrived, marks: Sequence[Mark] = (), again: bool = False) -> Accepted:
+        """Take a payload in. It is on disk when this returns, and `marks` with it. `again` is for an arrival that the
+        archive knows: it keeps its time to the microsecond.
 
         Raises WorkspaceError where the disk budget is used up, TransientError where a mark was moved meanwhile; the
         log keeps nothing then.
         """
         if self.full:
             raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
-        arrived = self._after_the_last(arrived)
+        arrived = self._after_the_last(arrived, again)
         reference = self._put(arrived)
         reach("inbox.archived")
         arrival = arrival_of(arrived.received_at, reference.sha256)
@@ -124,13 +125,13 @@ class Inbox:
         self._metrics.payloads.labels(arrived.topic).inc()
         return Accepted(reference.sha256, offset, arrival)
 
-    def _after_the_last(self, arrived: Arrived) -> Arrived:
+    def _after_the_last(self, arrived: Arrived, again: bool) -> Arrived:
         """Arrivals are ordered by when they were received: of two at one moment of the clock the second was later."""
         if arrived.topic not in self._newest:
             kept = self._log.get_state(_NEWEST, arrived.topic)
             self._newest[arrived.topic] = datetime.fromisoformat(kept.decode()) if kept else _EVER
         newest = self._newest[arrived.topic]
-        if arrived.received_at <= newest < arrived.received_at + _JITTER:
+        if not again and arrived.received_at <= newest < arrived.received_at + _JITTER:
             arrived = replace(arrived, received_at=newest + timedelta(microseconds=1))
         self._newest[arrived.topic] = max(newest, arrived.received_at)
         return arrived

@@ -66,12 +66,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "ws"
 
 
-def needs_a_lake_that_moves(folder: Path) -> None:
-    with opened(folder) as node:
-        if not node.lake.location(TABLE).startswith("c254:"):
-            pytest.skip("the lake of this version names its files by absolute paths")
-
-
 def all_of(prices: list[float]) -> dict[str, object]:
     return {"hot": prices, "lake": prices, "ledger": [(len(prices), len(prices))], "lost": {}}
 
@@ -138,7 +132,6 @@ def test_a_copy_of_a_copy_is_another_one(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_renamed_workspace_is_the_same(folder: Path, tmp_path: Path) -> None:
-    needs_a_lake_that_moves(folder)
     first = identity(folder)
     folder.rename(tmp_path / "elsewhere")
     assert Workspace(tmp_path / "elsewhere").identify() == "same"
@@ -151,7 +144,6 @@ def test_a_renamed_workspace_is_the_same(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_workspace_whose_original_is_gone_was_moved(folder: Path, tmp_path: Path) -> None:
-    needs_a_lake_that_moves(folder)
     first, there = identity(folder), copied(folder, tmp_path / "there")
     shutil.rmtree(folder)
     assert Workspace(there).identify() == "moved"

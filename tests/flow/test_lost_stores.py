@@ -10,10 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from flow.conftest import spp
+from typer.testing import CliRunner
 
 from carbon254.app import Node, open_node
+from carbon254.cli.main import app
 from carbon254.clock import ManualClock
 from carbon254.engine.quarantine import Release
+from carbon254.engine.wanting import FewerPayloads, MissingRaw
 from carbon254.ingest import Arrived
 from carbon254.settings import Settings
 
@@ -163,3 +166,115 @@ def test_a_lost_store_is_seen_and_made_again_as_it_was(
 
 def differing(one: dict[str, object], other: dict[str, object]) -> dict[str, tuple[object, object]]:
     return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+
+
+def test_a_deleted_log_is_taken_from_the_raw_archive_with_what_people_decided(
+    worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
+) -> None:
+    folder, _, wanted = worlds()
+    take_away(folder, folder, ["log.db"], "deleted")
+    with opened(folder) as node:
+        assert "log" in node.condition.notes
+        third_day(node)
+        found = said(node)
+        assert differing(found, wanted) == {}
+        # Asked for by name, it finds nothing that is lacking, and changes nothing.
+        assert node.remaker().remake("log").startswith("0 arrivals")
+        assert differing(said(node), wanted) == {}
+    with opened(folder) as node:
+        assert (node.condition.lost, node.condition.notes) == ({}, {})
+
+
+def test_log_and_hot_store_lost_together_come_back(
+    worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
+) -> None:
+    folder, _, wanted = worlds()
+    take_away(folder, folder, ["log.db", "hot"], "deleted")
+    with opened(folder) as node:
+        third_day(node)
+        assert node.hot.hash(TABLE) == wanted["hot"]
+        assert node.trouble() == {}
+
+
+def test_a_replay_is_refused_while_the_lake_holds_rows_of_arrivals_that_the_log_lacks(
+    worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
+) -> None:
+    """As an older version left it: nothing was healed, the hot store is empty, and only the lake knows."""
+    folder, _, _ = worlds()
+    with opened(folder) as node:
+        node.hot.command(f"TRUNCATE TABLE store.{TABLE}")
+        before = node.lake.count(TABLE)
+        records = list(node.log.scan(f"raw.{FEED}"))[1:]
+        node.pipeline.rebuilder._records = lambda topic: records  # type: ignore[method-assign]
+        with pytest.raises(FewerPayloads, match="c254 rebuild log"):
+            node.pipeline.replay(FEED, START - timedelta(hours=12), START + timedelta(hours=12), LATER)
+        assert node.lake.count(TABLE) == before
+
+
+def test_a_rebuild_without_its_payloads_names_them_and_is_told_as_unfinished(
+    worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
+) -> None:
+    folder, _, _ = worlds()
+    take_away(folder, folder, ["lake"], "deleted")
+    for path in (folder / "raw").glob("*/*.zst"):
+        path.unlink()
+    with opened(folder) as node, pytest.raises(MissingRaw):
+        node.remaker().remake("lake")
+    with opened(folder) as node:
+        assert "c254 rebuild lake" in node.condition.lost["lake"]
+
+
+def invoke(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(words))
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("way", ["deleted", "older"])
+def test_a_lost_reference_store_is_made_again_from_lists_and_renames(way: str, tmp_path: Path) -> None:
+    folder, older = tmp_path / "ws", tmp_path / "older"
+    with opened(folder) as node:
+        first_day(node)
+    shutil.copytree(folder, older, symlinks=True)
+    listed, desk = tmp_path / "nodes.csv", tmp_path / "desk.csv"
+    listed.write_text("location_id,name,region\nN1,NODE ONE,WEST\nN2,NODE TWO,EAST\n")
+    desk.write_text("instrument,commodity,market,note\nPOWER_X,power,SPP,ours\n")
+    at = ["--workspace", str(folder)]
+    assert invoke("places", "load", str(listed), "--market", "SPP", "--effective", "2025-06-01", *at)[0] == 0
+    assert invoke("places", "rename", "N1", "N9", "--market", "SPP", "--at", "2025-07-01", *at)[0] == 0
+    assert invoke("instruments", "import", str(desk), "--new-commodities", *at)[0] == 0
+    with opened(folder) as node:
+        before = reference_said(node)
+        assert node.condition.lost == {}
+    take_away(folder, older, ["reference.db"], way)
+    if way == "deleted":
+        assert "c254 rebuild reference" in " ".join(invoke("status", *at)[1].split())
+    with opened(folder) as node:
+        assert list(node.condition.lost) == ["reference"]
+    assert "reference" in invoke("doctor", *at)[1]
+    code, told = invoke("rebuild", "reference", *at)
+    assert (code, "made again" in told) == (0, True)
+    with opened(folder) as node:
+        assert reference_said(node) == before
+        assert node.condition.lost == {}
+        assert node.reference.resolve("SPP", "NODE ONE").location_id == "N9"
+
+
+def test_ready_tells_what_is_lost_and_what_was_healed(
+    worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
+) -> None:
+    from fastapi.testclient import TestClient
+
+    from carbon254.api.app import create_service
+    from carbon254.api.rooms import Rooms
+    from carbon254.app import streams
+
+    folder, _, _ = worlds()
+    take_away(folder, folder, ["hot", "log.db"], "deleted")
+    with opened(folder) as node:
+        node.condition.lost["lake"] = "the lake is gone; make it again: c254 rebuild lake"
+        rooms = Rooms(node.hot, node.cache, node.log, node.ledger, node.pipeline.inbox, node.clock, node.metrics,
+                      streams(), node.trouble, node.notary(), notes=node.condition.notes)  # fmt: skip
+        answer = TestClient(create_service(rooms), base_url="http://127.0.0.1").get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"]["lake"].endswith("c254 rebuild lake")
+    assert "taken in again" in answer.json()["notes"]["log"]

@@ -35,6 +35,8 @@ class Oracle:
         rooms = Rooms(folder)
         try:
             wrong = [*rooms.log.check(), *self._raw(rooms), *self._log(rooms), *self._ledger(rooms)]
+            decided = Counter(int(one.told["n"]) for one in rooms.decisions.every())
+            wrong += _sets("decisions", decided, self.of("decided"), self.begun)
             held = rooms.budget.validators("url").etag
             last = max(self.of("remembered"), default=-1)
             # The one under way may have been remembered already.

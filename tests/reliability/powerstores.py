@@ -236,9 +236,31 @@ class Log:
         self._log.close()
 
 
+class Decisions:
+    """The journal of decisions: one a number, beside the raw archive of a workspace."""
+
+    def __init__(self, folder: Path) -> None:
+        from carbon254.stores.decisions import open_decisions
+
+        self._journal = open_decisions(folder / "raw")
+
+    def put(self, number: int) -> None:
+        from carbon254.stores.decisions import Decision
+
+        self._journal.write(Decision("release", NOW + timedelta(seconds=number), "test", {"n": number}))
+
+    def held(self, begun: int) -> set[int]:
+        found = [int(one.told["n"]) for one in self._journal.every()]
+        assert len(found) == len(set(found)), "a decision is there twice"
+        return set(found)
+
+    def close(self) -> None:
+        pass
+
+
 KINDS: dict[str, Callable[[Path], Any]] = {
     "workspace": Desk, "hot": Hot, "history": History, "raw": Raw, "log": Log, "ledger": Ledger, "metrics": Metrics,
-    "reference": Reference, "lake": Lake,
+    "reference": Reference, "lake": Lake, "decisions": Decisions,
 }  # fmt: skip
 
 

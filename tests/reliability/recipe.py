@@ -17,6 +17,7 @@ import orjson
 
 from carbon254.feeds.budget import Validators, open_budget
 from carbon254.ingest import Arrived, Inbox
+from carbon254.stores.decisions import Decision, open_decisions
 from carbon254.stores.ledger import Build, Noted, ledger, open_ledger
 from carbon254.stores.log import Letter, NewRecord, open_log
 from carbon254.stores.raw import open_raw
@@ -40,6 +41,7 @@ class Rooms:
         self.log = open_log(self.folder / "log.db")
         self.ledger = open_ledger(f"sqlite:///{self.folder / 'ledger.db'}")
         self.budget = open_budget(self.folder / "budget.db")
+        self.decisions = open_decisions(self.folder / "raw")
         self.inbox = Inbox(self.raw, self.log, self.metrics)
 
     def close(self) -> None:
@@ -82,8 +84,11 @@ class Rooms:
             self.ledger.proven(Build(FEED, DAY, 1, "code", 1, 1, "hash", NOW))
             self.ledger.release(lease, NOW)
         said(f"proven {number}")
+        letters = self.log.letters("dlq.test", "open", 2)
+        self.decisions.write(Decision("resolve", NOW + timedelta(seconds=number), "test", {"n": number}))
+        said(f"decided {number}")
         with self.log.transaction() as txn:
-            txn.resolve_letters([one.id for one in self.log.letters("dlq.test", "open", 2) if one.id], "again")
+            txn.resolve_letters([one.id for one in letters if one.id], "again")
         self.budget.take("host", 1.0, 1, NOW.timestamp())
         self.budget.remember("url", Validators(str(number)))
         said(f"remembered {number}")

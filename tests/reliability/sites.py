@@ -26,7 +26,7 @@ def points() -> dict[str, str]:
 
 # Reached only where a workspace of an older version is opened: tests/flow/test_older_bars.py dies at each.
 OLDER = ("hot.rekeying", "bars.made_again")
-LIGHT = ("raw.", "inbox.", "log.", "ledger.", "budget.")
+LIGHT = ("raw.", "inbox.", "log.", "ledger.", "budget.", "decisions.")
 
 
 def light() -> list[str]:
