@@ -53,7 +53,7 @@ class Migrations:
         from alembic.script import ScriptDirectory
 
         config, found = self._config(connection), self._found(connection)
-        if found is None:
+        if found is None and self._is_begun(connection):
             # From before versions were kept: tables that came since are made, those that are there go through all.
             self.tables.create_all(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
