@@ -178,16 +178,17 @@ class Lake:
         now: datetime,
         older_than: timedelta | None = None,
         seal_of: Callable[[str], str] = lambda _: "",
+        at_least: int = 0,
     ) -> Iterator[Compacted]:
         """Merge the small files of each partition, a bounded group of partitions a commit; no row is lost or doubled.
 
         `seal_of` gives the digest of a file that was kept, empty where none was: a harmed file is left as it is and
-        told of. Others may write meanwhile. Raises TransientError where they never let a commit through.
+        told of. Partitions with fewer than `at_least` small files wait, whatever their tier. Others may write meanwhile. Raises TransientError where they never let a commit through.
         """
         target = named(dataset)
         if self._found(target, holding_rows=True) is not None:
             yield from Compaction(
-                target, lambda: self._ready(target), lambda: self._lock, seal_of, now, older_than
+                target, lambda: self._ready(target), lambda: self._lock, seal_of, now, older_than, at_least
             ).steps()
 
     def expire(self, dataset: str, before: datetime, advance: Advance | None = None) -> Expired:
