@@ -16,6 +16,7 @@ from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
+from carbon254.engine.guarding import Bounds, Guard
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
@@ -28,6 +29,7 @@ from carbon254.engine.releasing import Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.seeding import seed_reference
+from carbon254.engine.settling import Settler
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
@@ -73,6 +75,7 @@ _NEEDS = {
     "project": ("hot store", "cache", "ledger"),
     "bars": ("hot store", "ledger"),
     "lake": ("lake",),
+    "settle": ("hot store", "ledger", "lake"),
     "audit": ("hot store", "ledger"),
     "housekeeping": ("ledger",),
     "upkeep": ("lake",),
@@ -265,7 +268,8 @@ def _rooms(
         opened.callback(cache.close)
         hot = opening.result()
     begin_beyond_stores(log, hot, lake)
-    normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
+    guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
+    normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
     barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
@@ -277,6 +281,8 @@ def _rooms(
 
     days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
     inbox = Inbox(raw, log, metrics)
+    withholding = Withholding(log, hot, ledger, days)
+    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, barmaker, withholding, clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
@@ -285,7 +291,7 @@ def _rooms(
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
+        rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
@@ -296,6 +302,7 @@ def _rooms(
         upkeep=Upkeep(
             log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
         ),
+        settler=Settler(log, normaliser, rebuilder, known, clock),
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )

@@ -44,6 +44,7 @@ class Dataset:
     version: tuple[str, ...]
     partition: str
     place: str
+    gone: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError with the dataset's name."""
@@ -92,6 +93,7 @@ def catalogue() -> Mapping[str, Dataset]:
             version=tuple(facts["version"]),
             partition=facts["partition"],
             place=facts.get("place", ""),
+            gone=tuple(facts.get("gone", ())),
         )
     return found
 

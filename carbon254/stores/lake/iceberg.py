@@ -6,7 +6,7 @@ Files an interrupted commit leaves behind belong to no snapshot and are never re
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan, Not
 from pyiceberg.table import Table
 from pyiceberg.table.sorting import NullOrder
 from pyiceberg.table.update import SetLocationUpdate
@@ -101,11 +101,14 @@ class Lake:
         end: datetime,
         table: pa.Table | None,
         fence: Callable[[], AbstractContextManager[None]] = nullcontext,
+        coming: Collection[tuple[datetime, str]] = (),
     ) -> None:
         """Swap a feed's rows of [start, end) for `table`, in one commit within a block of `fence`. The offset stays as
-        it is."""
+        it is, and so do rows of the arrivals (received_at, payload) in `coming`."""
         target = named(dataset)
         gone = _span(target, feed, start, end)
+        for at, payload in coming:
+            gone = And(gone, Not(And(EqualTo("received_at", at.isoformat()), EqualTo("payload", payload))))  # pyright: ignore[reportCallIssue]
         with self._lock:
             looking_again(dataset, lambda: self._replace_span(target, gone, table, fence))
 
@@ -264,9 +267,12 @@ class Lake:
                 f"the lake's {dataset.name} was laid out by another version ({', '.join(strict)} is new): "
                 "move the lake folder away and rebuild it with `feeds replay`"
             )
-        if new:
+        gone = [name for name in dataset.gone if name in held]
+        if new or gone:
             with table.update_schema() as change:
                 change.union_by_name(wanted)
+                for name in gone:
+                    change.delete_column(name)
         if table.sort_order().is_unsorted:
             with table.update_sort_order() as order:
                 for name in sort_columns(dataset):
