@@ -186,7 +186,8 @@ class Lake:
         """Merge the small files of each partition, a bounded group of partitions a commit; no row is lost or doubled.
 
         `seal_of` gives the digest of a file that was kept, empty where none was: a harmed file is left as it is and
-        told of. Partitions with fewer than `at_least` small files wait, whatever their tier. Others may write meanwhile. Raises TransientError where they never let a commit through.
+        told of. Partitions with fewer than `at_least` small files wait, whatever their tier. Others may write
+        meanwhile. Raises TransientError where they never let a commit through.
         """
         target = named(dataset)
         if self._found(target, holding_rows=True) is not None:

@@ -17,7 +17,6 @@ from typing import IO, Any, cast
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import (
     _get_parquet_writer_kwargs,
@@ -31,7 +30,7 @@ from pyiceberg.table import Table
 
 from carbon254.model import Dataset
 
-from .layout import GROUP_ROWS, order_of
+from .layout import GROUP_ROWS, is_constant, order_of
 
 _EPOCH = date(1970, 1, 1)
 # A dictionary of fewer values is written with each row group as it is.
@@ -100,16 +99,7 @@ def _options(schema: pa.Schema, properties: Mapping[str, str]) -> dict[str, Any]
 
 def _taken(rows: pa.Table, order: pa.Array) -> pa.Table:
     """The rows in an order; a column that says one thing throughout stays as it is."""
-    return pa.table([one if _is_same(one) else one.take(order) for one in rows.columns], schema=rows.schema)
-
-
-def _is_same(column: pa.ChunkedArray) -> bool:
-    if column.null_count:
-        return column.null_count == len(column)
-    if pa.types.is_dictionary(column.type):
-        return all(len(chunk.dictionary) == 1 for chunk in column.chunks) and column.num_chunks == 1
-    bounds = pc.min_max(column) if pa.types.is_integer(column.type) else None
-    return bounds is not None and bounds["min"] == bounds["max"]
+    return pa.table([one if is_constant(one) else one.take(order) for one in rows.columns], schema=rows.schema)
 
 
 def _parted(table: Table, source_id: int, transform: Any, rows: pa.Table) -> pl.Series:
