@@ -172,6 +172,33 @@ def orphans(
 
 
 @app.command()
+def export(
+    target: Annotated[
+        Path, typer.Argument(help="The folder that gets commodity_data/<table>; made where there is none.")
+    ],
+    dataset: Names = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Write what stands now as plain Iceberg tables that DuckDB, Trino, Spark and ClickHouse read by their place.
+
+    Data files are linked where the disk allows it, else copied. Done again, each table gets its next version.
+    Example: `c254 lake export /data/for-spark --dataset interval_prices`
+    """
+    from carbon254.disk import told_of
+
+    found = []
+    with _lake(workspace) as lake, progress("files") as advance, told_of(target):
+        for name in _names(dataset):
+            if done := lake.export(name, target, advance):
+                found.append(done)
+    columns = ("table", "rows", "files", "copied", "metadata")
+    if not found and not as_json:
+        return say("the lake has no tables yet: nothing was written")
+    return tell(columns, [tuple(getattr(one, name) for name in columns) for one in found], as_json)
+
+
+@app.command()
 def views(
     tables: Annotated[str, typer.Option("--tables", help="Trino catalog that has the lake's tables.")] = "lake",
     views: Annotated[str, typer.Option("--views", help="Trino catalog that the views are made in.")] = "desk",

@@ -115,3 +115,19 @@ def test_help_has_an_example(name: str) -> None:
 def test_in_a_process_of_its_own_nothing_but_the_table_is_on_standard_output(kept: Path) -> None:
     said = c254("lake", "compact", "-w", kept, "--json")
     assert said.code == 0 and len(json.loads(said.out)) == 2 and said.err == ""
+
+
+@pytest.mark.slow
+def test_tables_are_exported_and_a_wrong_place_is_one_line(kept: Path, tmp_path: Path) -> None:
+    (done,) = told(kept, "export", str(tmp_path / "out"), "--dataset", TABLE)
+    assert (done["table"], done["rows"], done["files"]) == (TABLE, 12, 12) and Path(str(done["metadata"])).is_file()
+    again = told(kept, "export", str(tmp_path / "out"))
+    assert [(one["table"], one["rows"]) for one in again] == [(TABLE, 12)]
+    inside = typed("lake", "export", kept / "lake" / "out", "-w", kept)
+    assert inside.code == 2 and "in the lake's own folder" in inside.err and "Traceback" not in inside.err
+    file = tmp_path / "file"
+    file.write_text("mine")
+    refused = typed("lake", "export", file, "-w", kept)
+    assert refused.code == 2 and "Traceback" not in refused.err and file.read_text() == "mine"
+    typo = typed("lake", "export", tmp_path / "out", "--dataset", "energy_price", "-w", kept)
+    assert typo.code == 2 and TABLE in typo.err

@@ -61,7 +61,7 @@ WORKS = {
     "stores/log/connections.py": "log", "stores/commits.py": "ledger", "stores/metrics/metrics.py": "metrics",
     "stores/lake/lasting.py": "lake", "stores/hot/handles.py": "hot", "stores/hot/ddl.py": "hot",
     "stores/ledger/clickhouse.py": "history", "stores/hot/clickhouse.py": "hot", "stores/ledger/tables.py": "ledger",
-    "stores/reference/database.py": "reference", "stores/lake/iceberg.py": "lake",
+    "stores/reference/database.py": "reference", "stores/lake/opening.py": "lake",
 }  # fmt: skip
 
 

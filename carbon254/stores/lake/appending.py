@@ -60,8 +60,6 @@ class Appending:
         rows = shaped(self.rows, self.dataset)
         read = self._read(table, rows)
         change = table.transaction()
-        if self.offset is not None:
-            self._note(change, table, replace(stands, offset=self.offset), read)
         if read:
             take_away(change, replaced(table, self.dataset, rows, frozenset().union(*read.values())))
         if self._doubtful(rows, stands):
@@ -70,6 +68,7 @@ class Appending:
         add_files(change, files)
         if self.offset is not None:
             reach("lake.written")
+            self._note(change, table, replace(stands, offset=self.offset), read)
         try:
             reach("lake.committing")
             change.commit_transaction()
@@ -95,8 +94,11 @@ class Appending:
         return first is None or first <= stands.doubt
 
     def _note(self, change: Transaction, table: Table, position: Position, read: Mapping[str, frozenset[str]]) -> None:
-        """The position, on the condition that nobody else added rows: these would be passed over, or come twice."""
-        told = properties_of(position)
+        """The position. It comes last: the library copies the table's metadata for whatever follows the first change.
+
+        Without rows it is set on the condition that nobody else added some, whose position it would overwrite.
+        """
+        told, changed = properties_of(position), bool(change._updates)
         if read:
             last = next(reversed(read))
             told |= reading_kept(last, read[last])
@@ -104,7 +106,7 @@ class Appending:
             change.remove_properties(READING)
         snapshot = table.current_snapshot()
         stood = AssertRefSnapshotId(snapshot_id=snapshot.snapshot_id if snapshot else None, ref=MAIN_BRANCH)
-        change._apply((SetPropertiesUpdate(updates=told),), (stood,))
+        change._apply((SetPropertiesUpdate(updates=told),), () if changed else (stood,))
 
     def _read(self, table: Table, rows: pa.Table) -> dict[str, frozenset[str]]:
         """Where rows replace others: the batches of each arrival's reading, as far as it came; none else.

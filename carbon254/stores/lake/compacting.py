@@ -44,15 +44,18 @@ class Compacted:
     why: str = ""
 
 
-def plans(table: Table, dataset: Dataset, now: datetime, older_than: timedelta | None) -> list[Plan]:
-    """What is worth merging, oldest partition first; `older_than` leaves younger partitions alone."""
+def plans(table: Table, dataset: Dataset, now: datetime, older_than: timedelta | None, at_least: int = 0) -> list[Plan]:
+    """What is worth merging, oldest partition first.
+
+    `older_than` leaves younger partitions alone, `at_least` those that have fewer small files, whatever their tier.
+    """
     found = []
     for partition, files in survey(table, dataset).items():
         if older_than is not None and partition.age(now) < older_than:
             continue
         tier = partition.tier(now)
         small = [file for file in files if tier.is_small(file.size, file.rows)]
-        if len(small) >= tier.at_least:
+        if len(small) >= max(tier.at_least, at_least):
             for bin_ in bins([(file.size, file.rows) for file in small], tier):
                 found.append(Plan(partition, tier, tuple(small[place] for place in bin_)))
     return found
@@ -81,6 +84,7 @@ class Compaction:
     seal_of: SealOf
     now: datetime
     older_than: timedelta | None = None
+    at_least: int = 0
     _harmed: set[Partition] = field(default_factory=set)
 
     def steps(self) -> Iterator[Compacted]:
@@ -95,7 +99,7 @@ class Compaction:
                 return
 
     def _left(self) -> list[Plan]:
-        found = plans(self.table(), self.dataset, self.now, self.older_than)
+        found = plans(self.table(), self.dataset, self.now, self.older_than, self.at_least)
         return [plan for plan in found if plan.partition not in self._harmed]
 
     def _carried(self, group: Sequence[Plan]) -> Iterator[Compacted]:

@@ -20,7 +20,7 @@ from pyiceberg.table.sorting import NullOrder
 from pyiceberg.table.update import SetLocationUpdate
 from pyiceberg.transforms import IdentityTransform
 
-from carbon254.errors import WorkspaceError
+from carbon254.errors import SettingsError, WorkspaceError
 from carbon254.faults import reach
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
@@ -29,6 +29,7 @@ from carbon254.model.iceberg import iceberg_partition, iceberg_schema, plain_sch
 from .appending import Appending, add_files, shaped, take_away
 from .compacting import Compacted, Compaction
 from .expiring import Expired, Expiry
+from .exporting import Export, Exported
 from .judging import judge_apart
 from .layout import iceberg_sort, sort_columns
 from .lying import Lying, Part, lying, parts
@@ -180,16 +181,18 @@ class Lake:
         now: datetime,
         older_than: timedelta | None = None,
         seal_of: Callable[[str], str] = lambda _: "",
+        at_least: int = 0,
     ) -> Iterator[Compacted]:
         """Merge the small files of each partition, a bounded group of partitions a commit; no row is lost or doubled.
 
         `seal_of` gives the digest of a file that was kept, empty where none was: a harmed file is left as it is and
-        told of. Others may write meanwhile. Raises TransientError where they never let a commit through.
+        told of. Partitions with fewer than `at_least` small files wait, whatever their tier. Others may write
+        meanwhile. Raises TransientError where they never let a commit through.
         """
         target = named(dataset)
         if self._found(target, holding_rows=True) is not None:
             yield from Compaction(
-                target, lambda: self._ready(target), lambda: self._lock, seal_of, now, older_than
+                target, lambda: self._ready(target), lambda: self._lock, seal_of, now, older_than, at_least
             ).steps()
 
     def expire(self, dataset: str, before: datetime, advance: Advance | None = None) -> Expired:
@@ -209,6 +212,20 @@ class Lake:
         by_name = {one.table: self._ready(named(one.table)) for one in found}
         gone = [remove(table.io, (one.path for one in found if one.table == name)) for name, table in by_name.items()]
         return sum(files for files, _ in gone), sum(size for _, size in gone)
+
+    def export(self, dataset: str, target: Path, advance: Advance) -> Exported | None:
+        """The dataset as a plain Iceberg table below `target`, for engines that read a table by its place.
+
+        None where there is no such table yet. Raises SettingsError where the lake is no folder, or the target is in it
+        or has something else in it.
+        """
+        if self._folder is None:
+            raise SettingsError("the lake is in a REST catalog: engines read its tables there, nothing is to export")
+        place = target.resolve()
+        if place.is_relative_to(self._folder.resolve()):
+            raise SettingsError(f"{place} is in the lake's own folder: name one outside of it")
+        table = self._found(named(dataset))
+        return None if table is None else Export(dataset, table, place / NAMESPACE / dataset, advance).run()
 
     def location(self, dataset: str) -> str:
         """Where the dataset's files are, for engines that read the table by its place: a path in a folder."""

@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
 
@@ -55,7 +56,7 @@ def order_of(rows: pa.Table, dataset: Dataset, before: Sequence[pl.Series] = ())
     """
     if rows.num_rows < 2:
         return None
-    words = _words([*before, *(_ranked(rows[name]) for name in sort_columns(dataset))])
+    words = _words([*before, *(_ranked(rows[name]) for name in sort_columns(dataset) if not is_constant(rows[name]))])
     if not words:
         return None
     if len(words) == 1:
@@ -65,9 +66,15 @@ def order_of(rows: pa.Table, dataset: Dataset, before: Sequence[pl.Series] = ())
 
 def _words(columns: Sequence[pl.Series]) -> list[np.ndarray]:
     """Columns as few unsigned numbers that sort as they do, nulls first: one number is sorted ten times faster."""
-    words: list[np.ndarray] = []
+    words, moments = list[np.ndarray](), list[np.ndarray]()
     free = 0
     for column in columns:
+        if column.dtype.is_temporal() and not column.null_count():
+            moment = column.to_physical().to_numpy()
+            if any(_apart(moment, other) for other in moments):
+                # As an interval's end is with its start: what comes before has it in order.
+                continue
+            moments.append(moment)
         numbers, bits = _counted(column)
         if not bits:
             continue
@@ -78,6 +85,24 @@ def _words(columns: Sequence[pl.Series]) -> list[np.ndarray]:
             words[-1] = (words[-1] << np.uint64(bits)) | numbers
             free -= bits
     return words
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two columns of moments differ by the same everywhere."""
+    if one.dtype != other.dtype or one[-1] - other[-1] != (by := one[0] - other[0]):
+        return False
+    return bool((one - other == by).all())
+
+
+def is_constant(column: pa.ChunkedArray) -> bool:
+    """Whether a column says one thing throughout, as far as can be told at little cost."""
+    if column.null_count:
+        return column.null_count == len(column)
+    if pa.types.is_dictionary(column.type):
+        chunks = [chunk for chunk in column.chunks if len(chunk)]
+        return all(len(one.dictionary) == 1 for one in chunks) and len({one.dictionary[0] for one in chunks}) <= 1
+    bounds = pc.min_max(column) if pa.types.is_integer(column.type) else None
+    return bounds is not None and bounds["min"] == bounds["max"]
 
 
 def _counted(column: pl.Series) -> tuple[np.ndarray, int]:
@@ -91,11 +116,11 @@ def _counted(column: pl.Series) -> tuple[np.ndarray, int]:
     lacking = column.null_count()
     if most - least >= 2**63:
         return _counted(column.rank("dense"))
-    values = plain.fill_null(least).to_numpy()
-    wide = values if values.dtype == np.uint64 else values.astype(np.int64)
+    values = (plain.fill_null(least) if lacking else plain).to_numpy()
+    wide = values if values.dtype == np.uint64 else values.astype(np.int64, copy=False)
     shifted = wide - wide.dtype.type(least)
     unit = int(np.gcd.reduce(shifted)) if most - least > 2**32 else 1
-    numbers = (shifted // unit if unit > 1 else shifted).astype(np.uint64)
+    numbers = (shifted // unit if unit > 1 else shifted).view(np.uint64)
     if lacking:
         numbers = np.where(column.is_null().to_numpy(), np.uint64(0), numbers + np.uint64(1))
     return numbers, int((most - least) // unit + bool(lacking)).bit_length()

@@ -17,7 +17,6 @@ from typing import IO, Any, cast
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import (
     _get_parquet_writer_kwargs,
@@ -31,21 +30,21 @@ from pyiceberg.table import Table
 
 from carbon254.model import Dataset
 
-from .layout import GROUP_ROWS, order_of
+from .layout import GROUP_ROWS, is_constant, order_of
 
 _EPOCH = date(1970, 1, 1)
 # A dictionary of fewer values is written with each row group as it is.
 _FEW = 64
+_BUFFER = 1 << 20
 
 
 def write_batch(table: Table, dataset: Dataset, rows: pa.Table) -> list[DataFile]:
     """Rows in any order as files, one for each partition of the table's present layout."""
     if not rows.num_rows:
         return []
-    whole = rows.combine_chunks()
-    parted = [_parted(table, field.source_id, field.transform, whole) for field in table.spec().fields]
-    order = order_of(whole, dataset, parted)
-    ordered = whole if order is None else _taken(whole, pa.array(order))
+    parted = [_parted(table, field.source_id, field.transform, rows) for field in table.spec().fields]
+    order = order_of(rows, dataset, parted)
+    ordered = rows if order is None else _taken(rows, pa.array(order))
     numbers = [one if order is None else one.gather(pl.Series(order)) for one in parted]
     return [
         write_file(table, ordered.slice(start, length), [_plain(one[start]) for one in numbers])
@@ -64,11 +63,13 @@ def write_file(table: Table, rows: pa.Table, partition: Sequence[object], level:
     place = table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", key)
     output, schema = table.io.new_output(place), _file_schema(table, rows)
     with output.create(overwrite=True) as stream:
-        with pq.ParquetWriter(cast(IO[Any], stream), schema, **_options(schema, properties)) as writer:
+        # Pages are small: what is handed to the stream, and hashed, is a megabyte at a time.
+        sink = pa.BufferedOutputStream(pa.PythonFile(cast(IO[Any], stream), mode="w"), _BUFFER)
+        with pq.ParquetWriter(sink, schema, **_options(schema, properties)) as writer:
             for start in range(0, rows.num_rows, GROUP_ROWS):
                 writer.write_table(_group(rows.slice(start, GROUP_ROWS), schema), row_group_size=GROUP_ROWS)
-        written = writer.writer.metadata
-        size = stream.tell()
+        sink.flush()
+        written, size = writer.writer.metadata, stream.tell()
     counted = data_file_statistics_from_parquet_metadata(
         parquet_metadata=written,
         stats_columns=compute_statistics_plan(table.schema(), properties),
@@ -100,16 +101,9 @@ def _options(schema: pa.Schema, properties: Mapping[str, str]) -> dict[str, Any]
 
 def _taken(rows: pa.Table, order: pa.Array) -> pa.Table:
     """The rows in an order; a column that says one thing throughout stays as it is."""
-    return pa.table([one if _is_same(one) else one.take(order) for one in rows.columns], schema=rows.schema)
-
-
-def _is_same(column: pa.ChunkedArray) -> bool:
-    if column.null_count:
-        return column.null_count == len(column)
-    if pa.types.is_dictionary(column.type):
-        return all(len(chunk.dictionary) == 1 for chunk in column.chunks) and column.num_chunks == 1
-    bounds = pc.min_max(column) if pa.types.is_integer(column.type) else None
-    return bounds is not None and bounds["min"] == bounds["max"]
+    return pa.table(
+        [one if is_constant(one) else one.combine_chunks().take(order) for one in rows.columns], schema=rows.schema
+    )
 
 
 def _parted(table: Table, source_id: int, transform: Any, rows: pa.Table) -> pl.Series:
