@@ -12,7 +12,6 @@ from carbon254.api.notary import Notary
 from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.connections import base_urls, cluster_of, lake_of, limits_of, open_named_log
 from carbon254.disk import told_of
-from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
@@ -27,6 +26,7 @@ from carbon254.engine.rebuilder import Rebuilder
 from carbon254.engine.releasing import Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
+from carbon254.engine.sealer import BarSealer
 from carbon254.engine.seeding import seed_reference
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
@@ -40,6 +40,8 @@ from carbon254.ingest.intake import PATTERN, Intake, began
 from carbon254.memory import give_back
 from carbon254.mirror import is_mirror
 from carbon254.model import Stream
+from carbon254.model.bars import bar_runs
+from carbon254.model.dataset import of_intervals
 from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
@@ -55,14 +57,10 @@ from carbon254.telemetry import Metrics
 from carbon254.wire.registry import SchemaRegistry
 from carbon254.workspace import Workspace
 
-# How long bars rest after they were made, and while nobody watches them come: a window that stays open is made again
-# once for all that came meanwhile.
-_BARS_REST_S, _BARS_UNSEEN_S = 2.0, 5.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
     "project": ("rows.", "held.", "counts."),
-    "bars": ("rows.",),
     "lake": ("c254.journal",),
     "publish": ("rows.",),
 }
@@ -179,10 +177,6 @@ def _intake(settings: Settings, log: Log, inbox: Inbox, clock: Clock) -> Intake 
     return Intake(pushed, inbox, log, clock.now)
 
 
-def _bars_rest_s(cache: Cache) -> float:
-    return _BARS_REST_S if cache.watched() else _BARS_UNSEEN_S
-
-
 def _hand_back(hot: HotStore) -> None:
     """Memory that nothing needs any more, back to the system."""
     hot.give_back()
@@ -230,7 +224,7 @@ def _open_hot(settings: Settings, workspace: Workspace) -> HotStore:
     """The hot store with its tables."""
     hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
     try:
-        hot.ensure()
+        hot.ensure(bar_runs(streams().values(), of_intervals()))
     except BaseException:
         hot.close()
         raise
@@ -267,7 +261,6 @@ def _rooms(
     begin_beyond_stores(log, hot, lake)
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
     repair = Repair(log, hot, ledger, clock)
-    barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
     opened.callback(verdicts.close)
@@ -276,6 +269,7 @@ def _rooms(
         return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
 
     days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
+    sealer = BarSealer(hot, known, clock, repair, shared=bool(settings.hot_url))
     inbox = Inbox(raw, log, metrics)
     pipeline = Pipeline(
         log=log,
@@ -283,13 +277,13 @@ def _rooms(
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
-        barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, barmaker, Withholding(log, hot, ledger, days), clock),
+        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, Withholding(log, hot, ledger, days), clock),
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
         days=days,
+        sealer=sealer,
         releaser=Releaser(log, hot, ledger, normaliser, days),
         reasker=Reasker(ledger, hot),
         repair=repair,
@@ -299,8 +293,8 @@ def _rooms(
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
-    at_rest = {"audit": days.settle}
+    rests = {"lake": pipeline.lakekeeper.rest_s}
+    at_rest = {"audit": days.settle, "bars": sealer.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

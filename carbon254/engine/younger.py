@@ -1,7 +1,7 @@
 """A log that is younger than the stores: its file is gone, or was restored from an older copy.
 
-Offsets are positions that the lake and the bars have seen and never go back behind: what a younger log carries under
-offsets that were given before would reach neither of them, without a word. So its next offsets begin beyond theirs.
+Offsets are positions that the lake has seen and never goes back behind: what a younger log carries under
+offsets that were given before would not reach it, without a word. So its next offsets begin beyond theirs.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import structlog
 
 from carbon254.model import catalogue
 from carbon254.stores.hot import HotStore
-from carbon254.stores.hot.ddl import TABLES
 from carbon254.stores.lake import Lake
 from carbon254.stores.log import Log
 
 
 def begin_beyond_stores(log: Log, hot: HotStore, lake: Lake) -> int:
-    """Let a younger log's next offset be higher than any that the stores have seen; how many offsets it leaves out.
+    """Let a younger log's next offset be higher than any that the lake has seen; how many offsets it leaves out.
 
     A log on a server gives its own offsets: it is left as it is.
     """
-    (bars,) = hot.fetch(f"SELECT max(build) AS build FROM {TABLES}.ohlc_bars").to_pylist()
-    seen = max(bars["build"], *(lake.offset(name) for name in catalogue()))
+    seen = max(*(lake.offset(name) for name in catalogue()))
     behind = seen - log.end_offset()
     if behind <= 0 or not log.begin_beyond(seen):
         return 0

@@ -8,6 +8,7 @@ each table a statement reads, below all views.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -19,7 +20,9 @@ from .literal import literal
 
 PLACE = "toUInt64OrZero(substringIndex(batch_id, '-', 1))"
 # These keep their current version only; what they held before is computed again, not read.
-CURRENT_ONLY = ("ohlc_bars", "quarantine", "verdicts")
+COMPUTED = "ohlc_bars_computed"
+_BARS = re.compile(r"'(?:[^'\\]|\\.)*'|\b(ohlc_bars)\b", re.DOTALL)
+CURRENT_ONLY = ("quarantine", "verdicts")
 
 
 def bounds(offsets: Mapping[str, int], at: datetime) -> dict[str, str]:
@@ -38,6 +41,12 @@ def _not_let_out_later(at: datetime) -> str:
     return f" AND NOT (bitAnd(flags, {int(Flag.RELEASED)}) AND known_at > {literal(at)})"
 
 
+def computed(statement: str) -> str:
+    """A statement in the engine's own spelling, with its bars computed from rows: what was sealed since says nothing of
+    them."""
+    return _BARS.sub(lambda found: COMPUTED if found[1] else found[0], statement)
+
+
 def setting(filters: Mapping[str, str]) -> str:
     """The engine's `additional_table_filters` as it is written."""
     pairs = ", ".join(f"'{table}': '{_escaped(condition)}'" for table, condition in sorted(filters.items()))
@@ -45,7 +54,8 @@ def setting(filters: Mapping[str, str]) -> str:
 
 
 def _bounded(dataset: Dataset) -> bool:
-    return "feed" in dataset.names and "batch_id" in dataset.names and dataset.name not in CURRENT_ONLY
+    stored = not dataset.derived and dataset.name not in CURRENT_ONLY
+    return stored and "feed" in dataset.names and "batch_id" in dataset.names
 
 
 def _escaped(text: str) -> str:
