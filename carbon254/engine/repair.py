@@ -79,16 +79,15 @@ class Repair:
         assert bars is not None
         widths = [name for name in widths_for(timedelta(seconds=unit.resolution)) if name in bars.widths]
         start = f"toUnixTimestamp64Micro({bars.start})"
+        windows = {width: f", intDiv({start}, {int(WIDTHS[width].total_seconds()) * 1_000_000})" for width in widths}
         counts = ", ".join(
-            f"uniqExact(product, location_id, intDiv({start}, {int(WIDTHS[width].total_seconds()) * 1_000_000})) AS `{width}`"
-            if width != "1d" else "uniqExact(product, location_id) AS `1d`"
-            for width in widths
-        )  # fmt: skip
+            f"uniqExact(product, location_id{'' if width == '1d' else windows[width]}) AS `{width}`" for width in widths
+        )
         key, order = ", ".join(kind.key), ", ".join((*kind.version, "value_hash", "payload"))
         before = f"lagInFrame({bars.price}) OVER w AS price_before, lagInFrame(flags) OVER w AS flags_before"
         sql = (
-            f"SELECT feed, payload, min(received_at) AS at, {counts} FROM (SELECT *, row_number() OVER w AS place, {before} "
-            f"FROM store.{kind.name} FINAL WHERE {unit.rows} "
+            f"SELECT feed, payload, min(received_at) AS at, {counts} "
+            f"FROM (SELECT *, row_number() OVER w AS place, {before} FROM store.{kind.name} FINAL WHERE {unit.rows} "
             f"WINDOW w AS (PARTITION BY {key} ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) "
             f"WHERE place > 1 AND ({bars.price} IS DISTINCT FROM price_before OR flags != flags_before) "
             "GROUP BY feed, payload ORDER BY at, payload"

@@ -31,7 +31,7 @@ def bounds(offsets: Mapping[str, int], at: datetime) -> dict[str, str]:
     allowed = " OR ".join(f"(feed = '{feed}' AND {PLACE} <= {int(last)})" for feed, last in sorted(offsets.items()))
     condition = f"({allowed})" if allowed else "0"
     return {
-        f"{TABLES}.{name}": condition + (_not_let_out_later(at) if "flags" in dataset.names else "")
+        f"{TABLES}.{name}": condition + (_not_let_out_later(at) if {"flags", "known_at"} <= set(dataset.names) else "")
         for name, dataset in catalogue().items()
         if _bounded(dataset)
     }
