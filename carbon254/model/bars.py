@@ -1,8 +1,8 @@
 """Bars as a declaration: of which column, over which windows, in which series; and what cards add to it.
 
-Open, high, low, close of a window are a pure function of the rows that stand. A window holds the rows that start in it;
-windows narrower than a run's interval are not made, for a five-minute price says nothing about one minute. Daily bars of
-a market follow its own clock (23, 24 or 25 hours), those of instants UTC.
+Open, high, low, close of a window are a pure function of the rows that stand. A window holds the rows that start in
+it; windows narrower than a run's interval are not made, for a five-minute price says nothing about one minute. Daily
+bars of a market follow its own clock (23, 24 or 25 hours), those of instants UTC.
 """
 
 from __future__ import annotations
