@@ -13,7 +13,6 @@ from carbon254.clock import Clock, ServerClock, SystemClock
 from carbon254.connections import base_urls, lake_of, limits_of, open_named_log, with_prefix
 from carbon254.consumers import claim_places, housekeeper_of, intake_of, publisher_of
 from carbon254.disk import told_of
-from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.claiming import refuse_the_originals
 from carbon254.engine.condition import Condition, examine
 from carbon254.engine.dayjudge import DayJudge
@@ -34,6 +33,7 @@ from carbon254.engine.releasing import Releaser
 from carbon254.engine.remaking import Remaker
 from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
+from carbon254.engine.sealer import BarSealer
 from carbon254.engine.settling import Settler
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
@@ -44,6 +44,8 @@ from carbon254.identity import Origin
 from carbon254.ingest import Inbox
 from carbon254.mirror import is_mirror
 from carbon254.model import Stream
+from carbon254.model.bars import bar_runs
+from carbon254.model.dataset import of_intervals
 from carbon254.names import Vocabulary
 from carbon254.pipeline import Pipeline, sources
 from carbon254.settings import Settings
@@ -59,14 +61,10 @@ from carbon254.stores.reference import Reference, open_reference
 from carbon254.telemetry import Metrics
 from carbon254.workspace import Workspace
 
-# How long bars rest after they were made, and while nobody watches them come: a window that stays open is made again
-# once for all that came meanwhile.
-_BARS_REST_S, _BARS_UNSEEN_S = 2.0, 5.0
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
 SHARES = {
     "normalise": ("raw.",),
     "project": ("rows.", "held.", "counts."),
-    "bars": ("rows.",),
     "lake": ("c254.journal",),
     "publish": ("rows.",),
 }
@@ -190,10 +188,6 @@ def streams() -> Mapping[str, Stream]:
     return {topic: found.stream for topic, found in feeds().items()}
 
 
-def _bars_rest_s(cache: Cache) -> float:
-    return _BARS_REST_S if cache.watched() else _BARS_UNSEEN_S
-
-
 def open_node(
     settings: Settings,
     secrets: Mapping[str, str],
@@ -222,7 +216,7 @@ def _open_hot(settings: Settings, workspace: Workspace) -> HotStore:
     """The hot store with its tables."""
     hot = open_hot(settings.hot_at(workspace.path("hot")), settings.ttl_days, limits_of(settings))
     try:
-        hot.ensure()
+        hot.ensure(bar_runs(streams().values(), of_intervals()))
     except BaseException:
         hot.close()
         raise
@@ -264,7 +258,6 @@ def _rooms(
     guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
-    barmaker = Barmaker(log, hot, known, repair.repaired)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
     opened.callback(verdicts.close)
@@ -278,22 +271,23 @@ def _rooms(
         return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
 
     days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried, condition.stores.marker)
+    sealer = BarSealer(hot, known, clock, repair, shared=bool(settings.hot_url))
     inbox, decider = Inbox(raw, log, metrics), Decider(decisions, clock)
     withholding = Withholding(log, hot, ledger, days)
-    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, barmaker, withholding, clock)
+    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, withholding, clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
         projector=Projector(log, hot, cache, ledger, known, clock, metrics, condition.stores.marker),
-        barmaker=barmaker,
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=housekeeper_of(settings, workspace, log, ledger, inbox, hot, clock),
         days=days,
+        sealer=sealer,
         releaser=Releaser(log, hot, ledger, normaliser, days, decider),
         decider=decider,
         reasker=Reasker(ledger, hot),
@@ -305,8 +299,8 @@ def _rooms(
         publisher=publisher_of(settings, log, known),
         intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
-    at_rest = {"audit": days.settle}
+    rests = {"lake": pipeline.lakekeeper.rest_s}
+    at_rest = {"audit": days.settle, "bars": sealer.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality, verdicts, decisions, condition)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

@@ -4,10 +4,10 @@ fetch → inbox: raw archive + raw.<topic>
   → normalise   raw.<topic>  → rows.<topic>, held.<topic>, letters
                                                            parse, normalise, known-at, enrich, gate: one transaction
   → project     rows.<topic> → hot store, latest prices, ledger
-  → bars        rows.<topic> → ohlc_bars                   after project
   → lake        rows.<topic> → Iceberg                     off the hot path
   → settle      what was read again, or came out of order: its span is rebuilt from raw
   → audit       finished market days → verdicts
+  → bars        judged market days → sealed bars; of all other days bars are computed when they are read
   → upkeep      the lake's small files merged, its old snapshots forgotten, once a day
 """
 
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import carbon254
-from carbon254.engine.barmaker import Barmaker
 from carbon254.engine.code import code_version
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.deciding import Decider
@@ -35,6 +34,7 @@ from carbon254.engine.reasking import Reasker
 from carbon254.engine.rebuilder import How, Progress, Rebuilder, Rebuilt
 from carbon254.engine.releasing import Released, Releaser
 from carbon254.engine.repair import Repair
+from carbon254.engine.sealer import BarSealer
 from carbon254.engine.settling import Settler
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
@@ -75,13 +75,13 @@ class Pipeline:
     fetcher: Fetcher
     normaliser: Normaliser
     projector: Projector
-    barmaker: Barmaker
     lakekeeper: Lakekeeper
     rebuilder: Rebuilder
     prover: Prover
     checks: FeedRunner
     housekeeper: Housekeeper
     days: DayJudge
+    sealer: BarSealer
     releaser: Releaser
     reasker: Reasker
     repair: Repair
@@ -99,10 +99,10 @@ class Pipeline:
             **first,
             "normalise": self.normaliser.step,
             "project": self.projector.step,
-            "bars": self.barmaker.step,
             "lake": self.lakekeeper.step,
             "settle": self.settler.step,
             "audit": self.days.step,
+            "bars": self.sealer.step,
             "housekeeping": self.housekeeper.step,
             "upkeep": self.upkeep.step,
             **last,
@@ -172,7 +172,7 @@ class Pipeline:
     def release(self, topic: str, day: date | None, ids: Sequence[str], decision: Release) -> Released:
         """Let held rows go out by a person's decision, and carry them."""
         done = self.releaser.release(sources()[topic], day, ids, decision)
-        for step in (self.projector.step, self.barmaker.step, self.lakekeeper.step):
+        for step in (self.projector.step, self.lakekeeper.step):
             while step():
                 pass
         return done

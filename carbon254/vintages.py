@@ -18,21 +18,19 @@ import polars as pl
 import pyarrow as pa
 
 from carbon254.api import vintages as ask
-from carbon254.api.bars_known import bars_as_known, series_of
 from carbon254.api.cells import told_apart
-from carbon254.api.held import bars_held
 from carbon254.api.known import Known, known
 from carbon254.api.queries import BarsAsked
-from carbon254.api.runs import several, told_or_refused
+from carbon254.api.runs import told_or_refused
 from carbon254.calendars import align, moment_of
 from carbon254.calendars.moments import one_day
 from carbon254.calendars.zones import zone_name
 from carbon254.errors import RunsMixed
 from carbon254.model import Stream
+from carbon254.model.bars import WIDTHS
 from carbon254.names import Asked, in_order
 from carbon254.nearest import pick
 from carbon254.proof.receipt import Receipt
-from carbon254.stages import WIDTHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,11 +234,7 @@ class Vintages(ABC):
         names = self.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
         asked = BarsAsked(names.series, wide, since, until, names.market, names.run, names.tenant, names.source)
         when = _known(as_of, strict, basis, rung, names.market or "", tz)
-        frame = bars_as_known(self._fetch, self.streams(), asked, when)
-        mixed = self._mixed(several(series_of(frame)))
-        held = "" if frame.height else bars_held(self._fetch, names.series, wide)
-        found = Result(frame.to_arrow(), note="; ".join(filter(None, [mixed, held])))
-        return found.in_time_zone(tz) if tz else found
+        return self._answer(ask.of_bars(asked, when), tz)
 
     def ladder(self, market: str) -> dict[str, Any]:
         """The market's rungs with meaning and basis, and its gate. When a price stops changing is unknown."""

@@ -161,16 +161,21 @@ class BarsAsked:
     source: str | None = None
 
 
-def bars(asked: BarsAsked) -> str:
-    """The stored bars; those of each tenant and source by themselves."""
+def bars(asked: BarsAsked, known: Known = NOW) -> str:
+    """The bars, of prices as known then; those of each tenant and source by themselves."""
     columns, order = ", ".join(BAR_COLUMNS), ", ".join(BAR_ORDER)
-    return f"SELECT {columns} FROM ohlc_bars WHERE {bars_where(asked)} ORDER BY {order}"
+    return f"SELECT {columns} FROM {bars_view(known)} WHERE {bars_where(asked)} ORDER BY {order}"
+
+
+def bars_view(known: Known = NOW) -> str:
+    """The view of bars as known then, ready to stand behind FROM."""
+    return "ohlc_bars" if known.now else known.view("ohlc_bars")
 
 
 def bars_where(asked: BarsAsked) -> str:
-    """The rows of bars that are asked for."""
+    """The rows of bars that are asked for. Ids reach the tables of prices, names would not: `asked` has the ids."""
     where = [
-        f"({among('location', asked.locations)} OR {among('location_id', asked.locations)})",
+        among("location_id", asked.locations),
         f"width = {literal(asked.width)}",
         f"bar_start >= {literal(asked.start)}",
         f"bar_start < {literal(asked.end)}",

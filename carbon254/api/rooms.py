@@ -21,7 +21,7 @@ from .notary import Notary
 from .turns import Allowed
 
 # Which topics each consumer carries.
-CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
+CONSUMERS = {"normalise": "raw.", "project": "rows.", "lake": "rows."}
 
 
 @dataclass

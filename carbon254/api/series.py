@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from carbon254.names import Asked
 
-from .answers import Format, most_rows, rows_answer
+from .answers import Format
 from .asked import (
     AsOf,
     Basis,
@@ -24,13 +24,10 @@ from .asked import (
     Width,
     known_then,
 )
-from .bars_known import bars_as_known, series_of
-from .held import bars_held
 from .moments import span, zone_named
-from .noted import answered, beside
+from .noted import answered
 from .queries import BarsAsked
 from .rooms import Rooms
-from .runs import several, told_or_refused
 from .vintages import of_bars, of_ticks
 
 
@@ -81,7 +78,7 @@ def router(rooms: Rooms) -> APIRouter:
         Ticks of two tenants or sources are never mixed: an instrument that two sources push has a bar of each, told by
         `tenant` and `source`, which also narrow the answer. Of interval prices they are `public` and the market.
 
-        With `as_of` or `rung` they are computed from prices as known then, by the function that makes the stored ones.
+        With `as_of` or `rung` they are of prices as known then, by the same statement.
         Name the market and run where bars of several answer: a `Warning` lists them (422 with C254_STRICT=1).
         """
         names = rooms.names.settle(Asked(market, run, series=(location,), tenant=tenant, source=source))
@@ -89,12 +86,6 @@ def router(rooms: Rooms) -> APIRouter:
         since, until = span(start, end, zone, now)
         asked = known_then(as_of, zone, now, strict, basis, rung, names.market)
         wanted = BarsAsked(names.series, width, since, until, names.market, names.run, names.tenant, names.source)
-        if asked.now:
-            return answered(rooms, of_bars(wanted), format, zone, limit)
-        frame = bars_as_known(rooms.hot.query, rooms.streams, wanted, asked)
-        mixed = told_or_refused(several(series_of(frame)), rooms.strict)
-        held = "" if frame.height else bars_held(rooms.hot.query, names.series, width)
-        answer = rows_answer(frame, format, zone, most_rows(format, limit), rooms.hot.limits.answer_bytes)
-        return beside(rooms, answer, held, mixed).response()
+        return answered(rooms, of_bars(wanted, asked), format, zone, limit)
 
     return routes

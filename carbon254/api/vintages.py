@@ -105,11 +105,12 @@ def of_change(span: Span, from_rung: str, to_rung: str, now: datetime) -> Questi
     return Question(statement, "interval_prices", span.where, known, told, None, _held(span), _mixed(span, known))
 
 
-def of_bars(asked: BarsAsked) -> Question:
-    """The stored bars of a place or instrument."""
+def of_bars(asked: BarsAsked, known: Known = queries.NOW) -> Question:
+    """The bars of a place or instrument, of prices as known then."""
     where = queries.bars_where(asked)
     series = (
-        f"SELECT DISTINCT CAST(market, 'String') AS m, CAST(market_run, 'String') AS r FROM ohlc_bars WHERE {where}"
+        "SELECT DISTINCT CAST(market, 'String') AS m, CAST(market_run, 'String') AS r "
+        f"FROM {queries.bars_view(known)} WHERE {where}"
     )
 
     def mixed(fetch: Fetch) -> str:
@@ -117,7 +118,7 @@ def of_bars(asked: BarsAsked) -> Question:
 
     held = partial(bars_held, locations=asked.locations, width=asked.width)
     one = asked.market and asked.run
-    return Question(queries.bars(asked), "ohlc_bars", where, held=held, mixed=None if one else mixed)
+    return Question(queries.bars(asked, known), "ohlc_bars", where, held=held, mixed=None if one else mixed)
 
 
 def two_rungs(market: str, from_rung: str, to_rung: str, day: date) -> tuple[Rung, Rung]:

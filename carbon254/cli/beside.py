@@ -16,9 +16,9 @@ from carbon254.model.arrival import arrival_in
 from carbon254.stores.log import Log, records_of
 from carbon254.workspace import Workspace
 
-CONSUMERS = {"normalise": "raw.", "project": "rows.", "bars": "rows.", "lake": "rows."}
+CONSUMERS = {"normalise": "raw.", "project": "rows.", "lake": "rows."}
 # Behind the normaliser: what carries a payload's rows, and what counts its records.
-_AFTER = (("project", "held."), ("project", "rows."), ("project", "counts."), ("bars", "rows."), ("lake", "rows."))
+_AFTER = (("project", "held."), ("project", "rows."), ("project", "counts."), ("lake", "rows."))
 _STEP_S = 0.2
 _ASK_AFTER_S = 10.0
 _PATIENCE_S = 300.0

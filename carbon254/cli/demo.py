@@ -87,7 +87,7 @@ def overview(node: Node, desk: Desk, results: list[Result], elapsed_s: float) ->
                 "stored": stored.get(result.feed, 0),
                 "bars": sum(bars.get((stream.market, run.market_run), 0) for run in stream.every_run),
                 "lag_unit": "records",
-                "lag": sum(node.log.lag(name, "rows.") for name in ("project", "bars", "lake")),
+                "lag": sum(node.log.lag(name, "rows.") for name in ("project", "lake")),
             }
         )
     totals = {name: sum(line[name] for line in lines) for name in ("fetched", "parsed", "rejected", "stored", "bars")}

@@ -78,6 +78,6 @@ def _carried(stage: Stage, server: bool, kafka: bool, registry: bool) -> tuple[s
         raise SettingsError("enrich publishes Avro records: set C254_SCHEMA_REGISTRY=http(s)://host/apis/ccompat/v7")
     if stage is Stage.aggregate and not server:
         raise SettingsError(
-            "aggregate reads and writes a ClickHouse server: set C254_HOT_URL; without one, project makes the bars"
+            "aggregate reads and writes a ClickHouse server: set C254_HOT_URL; without one, project seals the bars"
         )
     return _CARRIES[stage] + (("bars",) if stage is Stage.project and not server else ())

@@ -19,7 +19,7 @@ from .publisher import CONSUMER as PUBLISH
 HISTORY = timedelta(days=90)
 _EVERY_S = 60.0
 _GIVE_BACK_ROUNDS = 2
-_CONSUMERS = ("project", "bars", "lake")
+_CONSUMERS = ("project", "lake")
 
 
 class Housekeeper:

@@ -29,7 +29,6 @@ from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Act, Lease, Ledger
 from carbon254.stores.log import Log, NewRecord, Record, records_of
 
-from .barmaker import Barmaker
 from .codec import decode
 from .lakekeeper import keep_seals
 from .marking import HOT, LAKE
@@ -93,13 +92,12 @@ class Rebuilder:
         hot: HotStore,
         lake: Lake,
         ledger: Ledger,
-        barmaker: Barmaker,
         withholding: Withholding | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._log, self._normaliser, self._hot, self._lake = log, normaliser, hot, lake
         self._withholding, self._clock = withholding, clock or SystemClock()
-        self._ledger, self._barmaker = ledger, barmaker
+        self._ledger = ledger
 
     def arrived(self, topic: str, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
         """The span of partition times covered by payloads that arrived in [start, end)."""
@@ -178,9 +176,6 @@ class Rebuilder:
                     for record, outcome in zip(records, outcomes, strict=True):
                         note_given(txn, record, outcome)
                 reach("rebuild.given")
-            if how.only != LAKE and table is not None and dataset.name in ("interval_prices", "market_ticks"):
-                self._barmaker.rebuild(source, pl.DataFrame(table), self._log.end_offset())
-                reach("rebuild.bars")
         except Exception as error:
             for day in days:
                 self._ledger.fail(topic, day, now, f"rebuild: {error}", lease)

@@ -1,31 +1,33 @@
 """The repair graph: which payloads a market day was made of, where its rows lie, and what was made of them.
 
-There is no second book: payloads and their spans are in the raw log, batches in the ledger, rows and bars name the
-payload and build they are of. A correction rebuilds what depends on a changed price and nothing else; what it rebuilt,
-and because of which payload, is written in the audit trail.
+There is no second book: payloads and their spans are in the raw log, batches in the ledger, rows name the payload and
+bars the change they are of. A correction changes the bars that depend on a changed price and nothing else; which, and
+because of which payload, is written in the audit trail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from carbon254.calendars import day_start
 from carbon254.clock import Clock
-from carbon254.stages import widths_for
-from carbon254.stages.aggregate import window
+from carbon254.model.bars import WIDTHS, widths_for
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.literal import literal, within
+from carbon254.stores.hot.sealing import Unit
 from carbon254.stores.hot.views import current_name, versions_name
 from carbon254.stores.ledger import Act, Ledger
-from carbon254.stores.log import Log, Record
+from carbon254.stores.log import Log
 
 from .proof import by_date, day_span, days_of, raw_records
 from .source import Source
 
 WHO, WHAT = "bars", "repair"
+_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +73,39 @@ class Repair:
     def __init__(self, log: Log, hot: HotStore, ledger: Ledger, clock: Clock) -> None:
         self._log, self._hot, self._ledger, self._clock = log, hot, ledger, clock
 
-    def repaired(self, source: Source, records: Sequence[Record], made: Mapping[str, pl.DataFrame]) -> None:
-        """A correction rebuilt these bars: say so, with the payloads that made it necessary."""
-        counts = {width: bars.height for width, bars in made.items() if bars.height}
-        if not counts:
-            return
-        payloads = ", ".join(dict.fromkeys(f"{record.headers['sha256'][:12]}…" for record in records))
-        told = " ".join(f"{width}×{count:,}" for width, count in counts.items())
-        days = sorted({day["partition"] for record in records for day in record.headers["days"]})
-        now = self._clock.now()
-        why = f"payload {payloads} changed prices; bars rebuilt: {told}"
-        self._ledger.record([Act(now, WHO, WHAT, source.stream.topic, day, why) for day in days])
+    def tell(self, unit: Unit) -> int:
+        """Say which bars of a market day corrections changed, with the payload of each; how many were not said yet."""
+        bars, kind = unit.dataset.bars, unit.dataset
+        assert bars is not None
+        widths = [name for name in widths_for(timedelta(seconds=unit.resolution)) if name in bars.widths]
+        start = f"toUnixTimestamp64Micro({bars.start})"
+        windows = {width: f", intDiv({start}, {int(WIDTHS[width].total_seconds()) * 1_000_000})" for width in widths}
+        counts = ", ".join(
+            f"uniqExact(product, location_id{'' if width == '1d' else windows[width]}) AS `{width}`" for width in widths
+        )
+        key, order = ", ".join(kind.key), ", ".join((*kind.version, "value_hash", "payload"))
+        before = f"lagInFrame({bars.price}) OVER w AS price_before, lagInFrame(flags) OVER w AS flags_before"
+        sql = (
+            f"SELECT feed, payload, min(received_at) AS at, {counts} "
+            f"FROM (SELECT *, row_number() OVER w AS place, {before} FROM store.{kind.name} FINAL WHERE {unit.rows} "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) "
+            f"WHERE place > 1 AND ({bars.price} IS DISTINCT FROM price_before OR flags != flags_before) "
+            "GROUP BY feed, payload ORDER BY at, payload"
+        )
+        found = self._hot.fetch(sql).to_pylist()
+        said = {feed: self._said(feed, str(unit.day)) for feed in {str(row["feed"]) for row in found}}
+        now, acts = self._clock.now(), []
+        for row in found:
+            told = " ".join(f"{width}×{row[width]:,}" for width in widths if row[width])
+            why = f"payload {str(row['payload'])[:12]}… changed prices; bars rebuilt: {told}"
+            if why not in said[str(row["feed"])]:
+                acts.append(Act(now, WHO, WHAT, str(row["feed"]), str(unit.day), why))
+        if acts:
+            self._ledger.record(acts)
+        return len(acts)
+
+    def _said(self, feed: str, day: str) -> set[str]:
+        return {act.why for act in self._ledger.trail(feed, day, limit=_MOST) if act.what == WHAT}
 
     def lineage(self, source: Source, day: date) -> Lineage:
         """What a market day was made of and what was made of it."""
@@ -150,6 +174,11 @@ def dependents(source: Source, changed: pl.DataFrame, run: str = "") -> set[tupl
     stream = source.stream.of_run(run)
     found: set[tuple[str, str, datetime]] = set()
     for width in widths_for(stream.resolution or timedelta(minutes=1)):
-        bars = changed.select("location_id", window("interval_start", width, stream.clock).alias("bar_start"))
+        bars = changed.select("location_id", _window("interval_start", width, stream.clock).alias("bar_start"))
         found.update((width, place, start) for place, start in bars.unique().iter_rows())
     return found
+
+
+def _window(column: str, width: str, clock: str) -> pl.Expr:
+    """Start of the window of `width` that an instant lies in; days follow `clock`."""
+    return day_start(pl.col(column), clock) if width == "1d" else pl.col(column).dt.truncate(WIDTHS[width])

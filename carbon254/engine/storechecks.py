@@ -37,7 +37,7 @@ class StoreChecks:
 
     def engine(self) -> Iterator[Finding]:
         """The engine's own checksums, part by part, and the parts it set aside when it started."""
-        for dataset in catalogue().values():
+        for dataset in (one for one in catalogue().values() if not one.derived):
             try:
                 parts = self.hot.fetch(f"CHECK TABLE store.{dataset.name} SETTINGS check_query_single_value_result = 0")
             except Exception as error:
@@ -90,28 +90,33 @@ class StoreChecks:
         return ", ".join(sorted(t for t, found in days.items() if any(day.startswith(short) for day in found)))
 
     def bars(self) -> Iterator[Finding]:
-        """Every place and hour with prices has its hourly bar."""
-        counted = (
-            "SELECT market, market_run, toYYYYMM(interval_start) AS month, "
-            "uniqExact(location_id, toStartOfHour(interval_start)) AS n FROM store.interval_prices GROUP BY ALL"
+        """Every market day with prices is told, so that its bars can be computed; sealed bars are all there."""
+        wanted = (
+            "SELECT market, market_run, toYYYYMM(interval_start) AS month, count() AS n "
+            "FROM store.interval_prices AS t ASOF LEFT JOIN (SELECT k, starts, ends FROM store.day_changes FINAL WHERE grain = '1d') AS d "
+            "ON cityHash64(t.market, t.market_run) = d.k AND t.interval_start >= d.starts "
+            "WHERE (market, market_run) IN (SELECT market, market_run FROM store.bar_runs) "
+            "AND t.interval_start >= d.ends GROUP BY ALL ORDER BY ALL"
         )
-        made = (
-            "SELECT market, market_run, toYYYYMM(bar_start) AS month, uniqExact(location_id, bar_start) AS n "
-            "FROM store.ohlc_bars WHERE width = '1h' GROUP BY ALL"
+        sealed = (
+            "SELECT c.market AS market, c.market_run AS market_run, c.day AS day, c.bars AS bars, s.n AS n FROM "
+            "(SELECT market, market_run, day, seal, bars FROM store.day_changes FINAL WHERE seal != 0) AS c "
+            "LEFT JOIN (SELECT seal, count() AS n FROM store.sealed_bars GROUP BY seal) AS s USING (seal) "
+            "WHERE c.bars != s.n ORDER BY ALL"
         )
         try:
-            wanted, there = (
-                {tuple(row[name] for name in ("market", "market_run", "month")): row["n"] for row in found.to_pylist()}
-                for found in map(self.hot.fetch, (counted, made))
-            )
+            untold, short = (self.hot.fetch(sql).to_pylist() for sql in (wanted, sealed))
+            counted = self.hot.fetch("SELECT count() AS n FROM store.day_changes FINAL").to_pylist()
         except Exception as error:
             yield Finding("hot store", "ohlc_bars", "", f"cannot be read: {' '.join(str(error).split())[:200]}")
             return
-        self.compared["hours with bars"] = sum(wanted.values())
-        for (market, run, month), n in sorted(wanted.items()):
-            if there.get((market, run, month), 0) < n:
-                what = f"{there.get((market, run, month), 0):,} hourly bars, {n:,} hours with prices"
-                yield Finding("hot store", f"ohlc_bars of {market} {run}", str(month), what)
+        self.compared["days with bars"] = counted[0]["n"]
+        for row in untold:
+            what = f"{row['n']:,} prices of days that are not told: they have no bars"
+            yield Finding("hot store", f"ohlc_bars of {row['market']} {row['market_run']}", str(row["month"]), what)
+        for row in short:
+            what = f"{row['n']:,} sealed bars, {row['bars']:,} when they were sealed"
+            yield Finding("hot store", f"ohlc_bars of {row['market']} {row['market_run']}", str(row["day"]), what)
 
     def judged(self) -> Iterator[Finding]:
         """What is kept of quality can be read, and readers see no verdict that is kept nowhere."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+
+from .bars import Bars
 
 TYPES = ("string", "category", "timestamp", "date", "float64", "uint32", "uint64", "int64")
 
@@ -34,7 +36,8 @@ class Dataset:
     """A table of the vocabulary.
 
     `key` names what a row is about; `version` orders the versions of one key (later wins); `partition` is the time
-    column whose calendar month (hot store) and day (lake) a row belongs to.
+    column whose calendar month (hot store) and day (lake) a row belongs to. `bars` says how bars are made of its rows;
+    a `derived` dataset is computed when it is read, and no table of the hot store holds it.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Dataset:
     partition: str
     place: str
     gone: tuple[str, ...] = ()
+    bars: Bars | None = field(default=None, hash=False)
+    derived: bool = False
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError with the dataset's name."""
@@ -94,6 +99,8 @@ def catalogue() -> Mapping[str, Dataset]:
             partition=facts["partition"],
             place=facts.get("place", ""),
             gone=tuple(facts.get("gone", ())),
+            bars=Bars(**facts["bars"]) if "bars" in facts else None,
+            derived=facts.get("derived", False),
         )
     return found
 
@@ -104,3 +111,8 @@ def dataset(name: str) -> Dataset:
     if name not in found:
         raise KeyError(f"no dataset {name!r}; there are: {', '.join(found)}")
     return found[name]
+
+
+def of_intervals() -> list[str]:
+    """The datasets of intervals that become bars by the market runs of the cards."""
+    return [name for name, found in catalogue().items() if found.bars is not None and not found.bars.run]

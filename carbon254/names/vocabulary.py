@@ -21,7 +21,6 @@ from .asked import Asked
 from .stored import Fetch, StoredNames
 
 _PRICES, _TICKS, _WEATHER, _BENCHMARKS = "interval_prices", "market_ticks", "weather_forecasts", "energy_prices"
-_BARS = "ohlc_bars"
 # The view of benchmarks makes this one of interval prices.
 _POWER = "electricity"
 # One look-up in the reference store takes so many names.
@@ -158,11 +157,11 @@ class Vocabulary:
         return f"{market}: {told}" if market else told
 
     def _drawn(self, name: str) -> list[str]:
-        """Instruments, and what has bars."""
+        """Instruments, and places with prices: both have bars."""
         for fresh in (False, True):
             ticks = self._stored.rows(_TICKS, "instrument", fresh=fresh)
-            bars = self._stored.rows(_BARS, "location_id", "location", fresh=fresh)
-            known = sorted({one for row in (*ticks, *bars) for one in row})
+            priced = self._stored.rows(_PRICES, "market", "location_id", "location", fresh=fresh)
+            known = sorted({*(one for row in ticks for one in row), *(one for _, *both in priced for one in both)})
             if fold(name) in map(fold, known):
                 break
         return known

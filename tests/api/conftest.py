@@ -26,7 +26,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HotStore]:
 
 @pytest.fixture
 def rooms(tmp_path: Path, engine: HotStore) -> Iterator[Rooms]:
-    for name in ("interval_prices", "ohlc_bars", "market_ticks"):
+    for name in ("interval_prices", "market_ticks"):
         engine.command(f"TRUNCATE TABLE store.{name}")
     with open_rooms(tmp_path, ManualClock(NOON), engine) as opened:
         yield opened

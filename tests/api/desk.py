@@ -16,6 +16,8 @@ from carbon254.clock import Clock
 from carbon254.ingest import Inbox
 from carbon254.model import Access, Provider, Publication, Stream, dataset
 from carbon254.model.arrow import conform
+from carbon254.model.bars import bar_runs
+from carbon254.model.dataset import of_intervals
 from carbon254.stores.cache import LatestPrices
 from carbon254.stores.hot import HotStore, open_hot
 from carbon254.stores.ledger import open_ledger
@@ -96,21 +98,15 @@ def ticks(at: datetime, instrument: str = "BRN-1M", price: float | None = 71.35,
     )  # fmt: skip
 
 
-def bars(
-    start: datetime, count: int, location: str = "NORTH_HUB", width: timedelta = HOUR, name: str = "1h"
-) -> pl.DataFrame:
-    starts = [start + width * i for i in range(count)]
-    middle = [30.0 + (i * 7 % 11) for i in range(count)]
-    return pl.DataFrame(
-        {"market": "SPP", "product": "energy", "market_run": "RTBM", "location": location, "location_id": location,
-         "tenant": "public", "source": "SPP",
-         "width": name, "bar_start": starts, "bar_end": [s + width for s in starts], "open": middle,
-         "high": [m + 4 for m in middle], "low": [m - 3 for m in middle], "close": [m + 1 for m in middle],
-         "mean": middle, "weight": 3600.0, "volume": None, "count": 12, "expected": 12, "flags": 0, "build": 1,
-         "batch_id": "1"},
-        schema_overrides={"bar_start": pl.Datetime("us", "UTC"), "bar_end": pl.Datetime("us", "UTC"),
-                          "volume": pl.Float64, "count": pl.UInt32, "expected": pl.UInt32, "flags": pl.UInt32,
-                          "build": pl.UInt64},
+def moving(start: datetime, hours: int, location: str = "NORTH_HUB") -> pl.DataFrame:
+    """Four five-minute prices of each hour, of which bars are made: they open, rise, fall and close a little higher."""
+    starts = [start + HOUR * hour + MINUTES_5 * i for hour in range(hours) for i in range(4)]
+    lmp = [30.0 + (hour * 7 % 11) + step for hour in range(hours) for step in (0.0, 4.0, -3.0, 1.0)]
+    priced = prices(start, count=len(starts), names=(location,))
+    times = pl.Series("interval_start", starts, dtype=pl.Datetime("us", "UTC"))
+    return priced.with_columns(
+        times, (times + MINUTES_5).alias("interval_end"), pl.Series("lmp", lmp),
+        *((times + timedelta(minutes=6)).alias(name) for name in ("known_at", "received_at")),
     )  # fmt: skip
 
 
@@ -141,7 +137,7 @@ def open_rooms(folder: Path, clock: Clock, hot: HotStore) -> Iterator[Rooms]:
 def open_engine(folder: Path) -> Iterator[HotStore]:
     """An empty hot store in `folder`."""
     hot = open_hot(f"chdb://{folder}")
-    hot.ensure()
+    hot.ensure(bar_runs(streams().values(), of_intervals()))
     try:
         yield hot
     finally:

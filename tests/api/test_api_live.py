@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from desk import HOUR, MINUTES_5, NOON, bars, prices, store, ticks
+from desk import HOUR, MINUTES_5, NOON, moving, prices, store, ticks
 from serving import WAIT_S, served
 
 from carbon254.api.rooms import Rooms
@@ -111,7 +111,7 @@ def page(url: str, browser: Any) -> Iterator[Any]:
 
 def test_the_page_shows_prices_and_bars(rooms: Rooms, url: str, page: Any) -> None:
     store(rooms, "interval_prices", prices(NOON, names=("NORTH_HUB", "SOUTH_HUB"), lmp=-12.345, flags=1), "one")
-    store(rooms, "ohlc_bars", bars(NOON - HOUR * 20, 20), "bars")
+    store(rooms, "interval_prices", moving(NOON - HOUR * 20, 19), "moving")
     page.goto(url)
     page.wait_for_selector("#prices-rows tr")
     assert page.locator("#prices-rows .place").all_inner_texts() == ["NORTH_HUB", "SOUTH_HUB"]

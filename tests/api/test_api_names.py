@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from desk import HOUR, NOON, bars, prices, store, stream, streams, ticks
+from desk import HOUR, NOON, prices, store, stream, streams, ticks
 from fastapi.testclient import TestClient
 
 from carbon254 import portal
@@ -76,7 +76,6 @@ def filled(rooms: Rooms, reference: Reference, client: TestClient) -> Rooms:
     store(rooms, "interval_prices", prices(NOON, run="DAM", step=HOUR, count=2).with_columns(later), "da")
     store(rooms, "interval_prices", prices(NOON, names=("Node_7",), kind="node"), "node")
     store(rooms, "market_ticks", ticks(NOON), "tick")
-    store(rooms, "ohlc_bars", bars(NOON - 3 * HOUR, 3), "bars")
     return rooms
 
 
@@ -214,8 +213,6 @@ def test_rows_of_several_market_runs_are_warned_of(client: TestClient, filled: R
 
 
 def test_a_strict_node_refuses_what_mixes_market_runs(client: TestClient, filled: Rooms) -> None:
-    more = bars(NOON - 3 * HOUR, 3)
-    store(filled, "ohlc_bars", more.with_columns(market_run=pl.lit("DAM")), "more bars")
     filled.strict = True
     for path, asked in (
         ("/v1/prices", {"market": "SPP"}),
@@ -231,7 +228,7 @@ def test_a_strict_node_refuses_what_mixes_market_runs(client: TestClient, filled
 MEANS = [
     ("SELECT avg(lmp) AS m FROM current_prices WHERE market = 'SPP'", True),
     ("SELECT toStartOfDay(interval_start) AS d, quantile(0.5)(lmp) FROM interval_prices GROUP BY d", True),
-    ("SELECT market, sum(mean) / count() FROM ohlc_bars GROUP BY market", False),
+    ("SELECT market, sum(mean) / count() FROM ohlc_bars GROUP BY market", True),
     ("SELECT market_run, avg(lmp) FROM current_prices GROUP BY market_run", False),
     ("SELECT avg(lmp) FROM current_prices WHERE market_run = 'DAM'", False),
     ("SELECT avg(lmp) FROM current_prices WHERE location = 'Node_7'", False),
@@ -272,10 +269,9 @@ def test_a_typo_in_sql_that_finds_nothing_is_named(
 
 
 def test_bars_of_a_name_at_two_markets_ask_for_the_market(client: TestClient, filled: Rooms) -> None:
-    other = bars(NOON - 3 * HOUR, 3).with_columns(market=pl.lit("NYISO"), market_run=pl.lit("RTD"))
-    store(filled, "ohlc_bars", other, "other market")
+    store(filled, "interval_prices", prices(NOON, "NYISO", "RTD", count=12), "other market")
     answer = client.get("/v1/bars", params=DAY | {"location": "NORTH_HUB"})
-    assert "several markets answer: NYISO RTD, SPP RTBM" in answer.headers["Warning"]
+    assert "several markets answer: NYISO RTD, SPP DAM, SPP RTBM" in answer.headers["Warning"]
 
 
 def test_the_board_and_the_stream_refuse_a_typo_before_they_answer(client: TestClient, filled: Rooms) -> None:

@@ -46,7 +46,7 @@ def test_metrics_show_each_consumers_lag(client: TestClient, rooms: Rooms) -> No
         txn.commit("lake", "rows.market.ticks", 2)
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    for consumer, lag in {"normalise": 1, "project": 1, "bars": 1, "lake": 0}.items():
+    for consumer, lag in {"normalise": 1, "project": 1, "lake": 0}.items():
         assert f'c254_log_lag_records{{consumer="{consumer}"}} {float(lag)}' in answer.text
 
 

@@ -67,7 +67,7 @@ def test_a_receipt_that_does_not_hold_says_where_and_an_edited_one_is_refused(cl
     assert client.post("/v1/receipts/verify", json={"a": 1}).status_code == 400
 
 
-@pytest.mark.parametrize("statement", ["SELECT now() FROM interval_prices", "SELECT open FROM ohlc_bars"])
+@pytest.mark.parametrize("statement", ["SELECT now() FROM interval_prices", "SELECT score FROM verdicts"])
 def test_a_receipt_that_could_not_be_kept_is_not_given(client: TestClient, statement: str) -> None:
     assert client.post("/v1/sql", json={"sql": statement, "receipt": True}).status_code == 400
     assert client.post("/v1/sql", json={"sql": statement}).status_code == 200

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from given_rows import ENGINES, HOUR, T0, benchmark, engine_url, opened, price, prices, shaped, tick
 
 from carbon254.errors import QueryRefused, WorkspaceError
-from carbon254.model import catalogue, dataset
-from carbon254.model.arrow import conform
+from carbon254.model import catalogue
+from carbon254.model.bars import BarRun
 from carbon254.stores.hot import HotStore, Limits, open_hot
 
 
@@ -137,34 +136,18 @@ def test_the_first_arrival_of_a_tick_stands(hot: HotStore) -> None:
     assert found == [("e1", 70.0, None), ("e2", 70.0, None)]
 
 
-def test_the_newest_build_of_a_bar_stands(hot: HotStore) -> None:
-    def bar(build: int, close: float) -> pa.Table:
-        frame = pl.DataFrame(
-            {
-                "market": "SPP",
-                "product": "energy",
-                "market_run": "RTBM",
-                "location": "A",
-                "location_id": "A",
-                "tenant": "public",
-                "source": "SPP",
-                "width": "1h",
-                "bar_start": T0,
-                "bar_end": T0 + HOUR,
-                "close": close,
-                "weight": 3600.0,
-                "count": 12,
-                "expected": 12,
-                "flags": 0,
-                "build": build,
-                "batch_id": str(build),
-            }
-        )
-        return conform(frame, dataset("ohlc_bars"))
-
-    hot.insert("ohlc_bars", bar(2, 20.0), "b2")
-    hot.insert("ohlc_bars", bar(1, 19.0), "b1")
-    assert rows(hot, "SELECT close, build FROM ohlc_bars") == [(20.0, 2)]
+def test_bars_are_those_of_the_prices_that_stand(hot: HotStore) -> None:
+    hot.ensure([BarRun("SPP", "RTBM", "UTC", HOUR)])
+    hot.insert("interval_prices", prices(price(), price(start=T0 + HOUR, lmp=22.0)), "a")
+    ask = "SELECT width, open, high, low, close, mean, count, expected FROM ohlc_bars ORDER BY width, bar_start"
+    assert rows(hot, ask) == [
+        ("1d", 20.0, 22.0, 20.0, 22.0, 21.0, 2, 24),
+        ("1h", 20.0, 20.0, 20.0, 20.0, 20.0, 1, 1),
+        ("1h", 22.0, 22.0, 22.0, 22.0, 22.0, 1, 1),
+    ]
+    later = T0 + 3 * HOUR
+    hot.insert("interval_prices", prices(price(lmp=30.0, known_at=later, received_at=later)), "b")
+    assert rows(hot, ask)[0] == ("1d", 30.0, 30.0, 22.0, 22.0, 26.0, 2, 24)
 
 
 def test_a_staged_partition_replaces_the_live_one_whole(hot: HotStore) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flow.bars_twin import computed, differing, twin
 
-from carbon254.app import Node, open_node
+from carbon254.app import Node, open_node, streams
 from carbon254.calendars import market_day_span
 from carbon254.emulator.server import running
 from carbon254.feeds import feed
@@ -117,6 +118,15 @@ def test_the_days_bar_covers_the_hours_there_are(node: Node, day: str) -> None:
         assert mine and {(bar["bar_end"], bar["count"], bar["expected"]) for bar in mine} == {(end, hours, hours)}, (
             topic
         )
+
+
+def test_every_bar_is_that_of_the_twin_and_sealing_changes_none(node: Node) -> None:
+    expected = twin(node.hot, list(streams().values()))
+    assert differing(computed(node.hot), expected) == []
+    for unit in node.hot.sealing.unsealed():
+        node.hot.sealing.seal(unit)
+    assert node.hot.sealing.unsealed() == []
+    assert differing(computed(node.hot), expected) == []
 
 
 def test_nothing_was_rejected(node: Node) -> None:

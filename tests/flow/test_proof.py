@@ -234,7 +234,6 @@ REFUSED = {
     "SELECT now() FROM interval_prices": "answers differently each time",
     "SELECT location FROM interval_prices WHERE rand() > 1": "answers differently each time",
     "SELECT location FROM interval_prices LIMIT 3": "ORDER BY",
-    "SELECT open FROM ohlc_bars": "keeps its current version only",
     "SELECT row FROM quarantine": "keeps its current version only",
     "SELECT score FROM verdicts": "keeps its current version only",
     "SELECT 1": "reads no dataset",

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carbon254.api import queries
-from carbon254.api.bars_known import bars_as_known
 from carbon254.api.known import Known
 from carbon254.api.queries import BarsAsked
 from carbon254.app import Node, open_node
@@ -46,7 +45,7 @@ def stored(node: Node, width: str) -> list[tuple[Any, ...]]:
 
 
 def as_known(node: Node, width: str, known: Known) -> list[tuple[Any, ...]]:
-    found = bars_as_known(node.hot.query, {}, BarsAsked(["NG"], width, *SPAN), known)
+    found = pl.DataFrame(node.hot.query(queries.bars(BarsAsked(["NG"], width, *SPAN), known)))
     return sorted(found.select(_SHOWN).with_columns(pl.col(pl.Categorical).cast(pl.String)).iter_rows())
 
 
@@ -71,7 +70,8 @@ def test_bars_of_two_tenants_and_two_sources_are_not_mixed(node: Node, bring: Br
         ("acme", "ice", 12.0)
     ]
     asked = BarsAsked(["NG"], "1h", *SPAN, tenant="acme", source="ice")
-    assert bars_as_known(node.hot.query, {}, asked, Known(as_of=NOW + timedelta(days=1)))["close"].to_list() == [12.0]
+    later = node.hot.query(queries.bars(asked, Known(as_of=NOW + timedelta(days=1))))
+    assert later["close"].to_pylist() == [12.0]
 
 
 def test_ticks_of_one_instant_are_ordered_by_their_number_and_not_by_its_text(node: Node, bring: Bring) -> None:
@@ -143,7 +143,6 @@ def test_bars_made_one_by_one_rebuilt_and_as_known_are_the_same(
         before = {width: stored(node, width) for width in ("1m", "1h", "1d")}
         for width, bars in before.items():
             assert as_known(node, width, Known(as_of=NOW)) == bars
-        node.hot.command("TRUNCATE TABLE store.ohlc_bars")
         rebuilt(node)
         assert {width: stored(node, width) for width in before} == before
         total = sum(row[-1] for row in before["1d"])

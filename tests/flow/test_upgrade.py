@@ -86,7 +86,7 @@ def assert_as_before(folder: Path) -> None:
 @pytest.mark.slow
 def test_answers_and_receipts_are_as_they_were_and_raw_is_untouched(folder: Path) -> None:
     raw = raw_of(folder)
-    with pytest.raises(WorkspaceError, match="has format 1, and this version reads format 2: .*c254 upgrade"):
+    with pytest.raises(WorkspaceError, match=r"has format 1, and this version reads format 2: .*c254 upgrade"):
         open_node(Settings(workspace=folder), {})
     assert run(folder) == tuple(upgrade(folder).steps)
     assert raw_of(folder) == raw
@@ -145,5 +145,5 @@ def test_receipts_hold_where_the_log_is_made_again(folder: Path) -> None:
 def test_an_older_program_refuses_what_was_brought_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(folder)
     monkeypatch.setattr(workspaces, "FORMAT", 1)
-    with pytest.raises(WorkspaceError, match="has format 2; this version reads format 1. Open it with the version"):
+    with pytest.raises(WorkspaceError, match=r"has format 2; this version reads format 1. Open it with the version"):
         open_node(Settings(workspace=folder), {})

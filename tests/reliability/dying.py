@@ -17,6 +17,8 @@ from unittest import mock
 from carbon254 import app, faults
 from carbon254.app import Node, open_node
 from carbon254.clock import ManualClock
+from carbon254.model.bars import bar_runs
+from carbon254.model.dataset import of_intervals
 from carbon254.settings import Settings
 from carbon254.stores.hot import HotStore, open_hot
 
@@ -48,7 +50,7 @@ class Kept:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._hot, name)
 
-    def ensure(self) -> None:
+    def ensure(self, *_: object) -> None:
         """It is ready."""
 
     def close(self) -> None:
@@ -61,7 +63,7 @@ class Lives:
     def __init__(self, folder: Path, now: datetime) -> None:
         self.folder, self.now = folder, now
         self._hot = open_hot(f"chdb://{folder / 'hot'}")
-        self._hot.ensure()
+        self._hot.ensure(bar_runs(app.streams().values(), of_intervals()))
 
     def open(self) -> Node:
         """A node that takes over."""

@@ -118,7 +118,7 @@ def number_of(place: str) -> int:
 
 def _behind(node: Node) -> int:
     log = node.log
-    return log.lag("normalise", "raw.") + sum(log.lag(consumer, "rows.") for consumer in ("project", "bars", "lake"))
+    return log.lag("normalise", "raw.") + sum(log.lag(consumer, "rows.") for consumer in ("project", "lake"))
 
 
 def _until(what: object, seconds: float = 60.0) -> None:

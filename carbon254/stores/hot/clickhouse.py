@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -16,22 +16,24 @@ from carbon254.errors import QueryRefused
 from carbon254.faults import reach
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
+from carbon254.model.bars import BarRun
 from carbon254.stores.marks import Mark
 
 from . import marks
 from .answer import explain, telling, typed
 from .arrange import by_partition, engine_partition
+from .changes import Changes
 from .cutoffs import lay_out
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
-from .frozen import Upto, bounds, setting
+from .frozen import Upto, bounds, computed, setting
 from .handles import Handles
 from .layout import column_changes, lifetime_changes, setting_changes
 from .literal import within, without
 from .packing import pack
 from .port import Limits
 from .readers import Readers
-from .rekeying import before, rekeying
-from .sessions import SELECT, Params
+from .sealing import Sealing
+from .sessions import EMBEDDED, SELECT, Params
 from .views import create_views, history_name
 
 # One insert makes one part: the limits at which the engine would cut a block are beyond any batch.
@@ -55,26 +57,29 @@ class HotStore:
         self._keep_days = ttl_days or None
         # One writer a dataset: a row that came in between copying a partition and swapping it would be lost.
         self._writing = {name: threading.Lock() for name in catalogue()}
+        self._days = Changes(self.command, self.fetch, shared=not url.startswith(EMBEDDED))
+        self.sealing = Sealing(self.command, self.fetch, self._writing.__getitem__)
 
-    def ensure(self) -> None:
+    def ensure(self, runs: Sequence[BarRun] | None = None) -> None:
         """Create databases, tables and views; new descriptive columns are added. Safe to repeat.
 
-        A table of derived rows with an older key is laid out anew (see `rekeying` and `superseded`). Raises
-        WorkspaceError where another stored table has another layout than this version of the datasets.
+        `runs` are the market runs whose rows become bars; without them those that the store knows stay. Raises
+        WorkspaceError where a stored table has another layout than this version of the datasets.
         """
         self.command(f"CREATE DATABASE IF NOT EXISTS {TABLES}")
         for dataset in catalogue().values():
+            if dataset.derived:
+                continue
             self.command(create_table(dataset, keep_days=self._keep_days))
-            for change in rekeying(dataset, self._columns(dataset), self._keep_days):
-                self.command(change)
-                reach("hot.rekeying")
             for change in self._changes(dataset):
                 self.command(change)
         lay_out(self.command, self.fetch, self._insert)
         self.command(marks.CREATE)
+        self._days.lay_out(runs)
         views = self._rows(f"SELECT name, comment FROM system.tables WHERE database = {_text(VIEWS)}")
         for statement in create_views(catalogue().values(), {row["name"]: row["comment"] for row in views}):
             self.command(statement)
+        self._drop_derived()
         self.keep_names()
 
     def marks(self) -> list[Mark]:
@@ -90,6 +95,13 @@ class HotStore:
         sql = f"SELECT name FROM system.tables WHERE database = {_text(TABLES)} AND total_rows > 0"
         return {row["name"] for row in self._rows(sql)}
 
+    def _drop_derived(self) -> None:
+        """Older versions kept derived rows in tables; nobody reads them any more."""
+        names = [dataset.name for dataset in catalogue().values() if dataset.derived]
+        old = " OR ".join(f"name = {_text(name)} OR startsWith(name, {_text(name + '__')})" for name in names)
+        for row in self._rows(f"SELECT name FROM system.tables WHERE database = {_text(TABLES)} AND ({old})"):
+            self.command(f"DROP TABLE IF EXISTS {TABLES}.{row['name']} SYNC")
+
     def keep_names(self) -> None:
         """What was made since is on disk by its name when this returns."""
         self._handles.keep_names()
@@ -97,15 +109,6 @@ class HotStore:
     def give_back(self) -> None:
         """Hand back what the embedded engine's allocator keeps; a server looks after itself."""
         self._handles.give_back()
-
-    def superseded(self, dataset: str) -> bool:
-        """Whether rows of the dataset wait to be made again because the table was laid out anew; see `made_again`."""
-        held = f"database = {_text(TABLES)} AND name = {_text(before(named(dataset).name))}"
-        return bool(self._rows(f"SELECT 1 AS x FROM system.tables WHERE {held}"))
-
-    def made_again(self, dataset: str) -> None:
-        """Forget the older table: what could not be carried over from it was made again."""
-        self.command(f"DROP TABLE IF EXISTS {TABLES}.{before(named(dataset).name)} SYNC")
 
     def _columns(self, dataset: Dataset) -> dict[str, str]:
         where = f"database = {_text(TABLES)} AND table = {_text(dataset.name)}"
@@ -128,6 +131,8 @@ class HotStore:
         for partition, rows in by_partition(table, target):
             mark = hashlib.sha256(f"{token}|{partition}".encode()).hexdigest()
             with self._writing[dataset]:
+                if not staged:
+                    self._days.tell(target, rows)
                 self._insert(f"{TABLES}.{_staging(dataset) if staged else dataset}", rows, mark)
         return table.num_rows
 
@@ -166,7 +171,8 @@ class HotStore:
         """As `query`, over what each feed had brought up to an arrival and was let out by `at`; feeds not named had
         nothing."""
         more = {"additional_table_filters": setting(bounds(arrivals, at))}
-        with self._readers.answering(self._readers.checked(sql), None, limits, more, whole=True) as batches:
+        statement = computed(self._readers.checked(sql))
+        with self._readers.answering(statement, None, limits, more, whole=True) as batches:
             return pa.Table.from_batches(batches)
 
     def rewritten(self, sql: str) -> str:
@@ -201,6 +207,8 @@ class HotStore:
         """Put the staged partition in the place of the live one; an empty staged partition empties the live one."""
         part = engine_partition(partition, named(dataset))
         with self._writing[dataset]:
+            for table in (_staging(dataset), dataset):
+                self._days.tell_stored(named(dataset), f"{TABLES}.{table}", f"_partition_id = '{part}'")
             self._swap(dataset, _staging(dataset), part)
 
     def replace_span(
@@ -238,6 +246,10 @@ class HotStore:
             for partition, rows in fresh:
                 self._insert(f"{TABLES}.{staging}", rows, partition)
             reach("hot.filled")
+            self._days.tell_stored(target, f"{TABLES}.{dataset}", gone)
+            for _, rows in fresh:
+                self._days.tell(target, rows, again=True)
+            reach("hot.days_told_anew")
             for part in sorted(touched):
                 with fence():
                     self._swap(dataset, staging, part)
@@ -264,6 +276,8 @@ class HotStore:
 
     def count(self, dataset: str, partition: str | None = None) -> int:
         """Distinct stored rows, every version included; of one partition where it is named."""
+        if named(dataset).derived:
+            return self._rows(f"SELECT count() AS n FROM {VIEWS}.{named(dataset).name}")[0]["n"]
         where = ""
         if partition is not None:
             where = f" WHERE _partition_id = '{engine_partition(partition, named(dataset))}'"

@@ -7,6 +7,7 @@ told by its flag and moment. The engine lays the bound under each table a statem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,9 @@ from .ddl import TABLES
 from .literal import literal
 
 # These keep their current version only; what they held before is computed again, not read.
-CURRENT_ONLY = ("ohlc_bars", "quarantine", "verdicts")
+COMPUTED = "ohlc_bars_computed"
+_BARS = re.compile(r"'(?:[^'\\]|\\.)*'|\b(ohlc_bars)\b", re.DOTALL)
+CURRENT_ONLY = ("quarantine", "verdicts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def bounds(arrivals: Mapping[str, Upto], at: datetime) -> dict[str, str]:
     allowed = " OR ".join(f"(feed = {literal(feed)} AND {upto.condition()})" for feed, upto in sorted(arrivals.items()))
     condition = f"({allowed})" if allowed else "0"
     return {
-        f"{TABLES}.{name}": condition + (_not_let_out_later(at) if "flags" in dataset.names else "")
+        f"{TABLES}.{name}": condition + (_not_let_out_later(at) if {"flags", "known_at"} <= set(dataset.names) else "")
         for name, dataset in catalogue().items()
         if _bounded(dataset)
     }
@@ -55,6 +58,12 @@ def _not_let_out_later(at: datetime) -> str:
     return f" AND NOT (bitAnd(flags, {int(Flag.RELEASED)}) AND known_at > {literal(at)})"
 
 
+def computed(statement: str) -> str:
+    """A statement in the engine's own spelling, with its bars computed from rows: what was sealed since says nothing of
+    them."""
+    return _BARS.sub(lambda found: COMPUTED if found[1] else found[0], statement)
+
+
 def setting(filters: Mapping[str, str]) -> str:
     """The engine's `additional_table_filters` as it is written."""
     pairs = ", ".join(f"'{table}': '{_escaped(condition)}'" for table, condition in sorted(filters.items()))
@@ -62,7 +71,8 @@ def setting(filters: Mapping[str, str]) -> str:
 
 
 def _bounded(dataset: Dataset) -> bool:
-    return {"feed", "received_at", "payload"} <= set(dataset.names) and dataset.name not in CURRENT_ONLY
+    stored = not dataset.derived and dataset.name not in CURRENT_ONLY
+    return stored and {"feed", "received_at", "payload"} <= set(dataset.names)
 
 
 def _escaped(text: str) -> str:

@@ -24,6 +24,7 @@ from .as_of import (
     newest_issue_view,
     rung_views,
 )
+from .bars import views as bar_views
 from .ddl import TABLES, VIEWS, keeps_versions
 
 # The desk's power benchmark: day-ahead mean of one named hub over the market's own day.
@@ -66,7 +67,7 @@ def create_views(datasets: Iterable[Dataset], held: Mapping[str, str]) -> list[s
 
 
 def _views(datasets: list[Dataset]) -> Iterator[tuple[str, str]]:
-    for dataset in datasets:
+    for dataset in (one for one in datasets if not one.derived):
         if keeps_versions(dataset):
             yield history_name(dataset), history(dataset)
             yield current_name(dataset), current(dataset)
@@ -78,7 +79,7 @@ def _views(datasets: list[Dataset]) -> Iterator[tuple[str, str]]:
     yield from _as_of_views(datasets)
 
 
-def _as_of_views(datasets: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
+def _as_of_views(datasets: list[Dataset]) -> Iterator[tuple[str, str]]:
     """The views that take a moment, a rung or a market's gate."""
     for dataset in datasets:
         if "received_at" not in dataset.names:
@@ -91,6 +92,7 @@ def _as_of_views(datasets: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
     for ending in BASES:
         at = f"{ending}(as_of = {MOMENT})"
         yield f"energy_prices_{ending}", _benchmarks(f"energy_prices_history_{at}", f"interval_prices_{at}")
+    yield from bar_views(datasets)
 
 
 def history(dataset: Dataset) -> str:
