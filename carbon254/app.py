@@ -303,8 +303,7 @@ def _rooms(
         publisher=publisher_of(settings, log, known),
         intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    rests = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}
-    at_rest = {"audit": days.settle}
+    rests, at_rest = {"lake": pipeline.lakekeeper.rest_s, "bars": lambda: _bars_rest_s(cache)}, {"audit": days.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality, verdicts, decisions, condition)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)
