@@ -223,6 +223,23 @@ def _open_hot(settings: Settings, workspace: Workspace) -> HotStore:
     return hot
 
 
+def _marker(settings: Settings, workspace: Workspace, log: Log, hot: HotStore) -> Marker:
+    """Marks stores for this workspace and its log. Raises SettingsError where a named hot store is an original's."""
+    if settings.hot_url:
+        refuse_the_originals(workspace.identity, {"C254_HOT_URL": {mark.workspace for mark in hot.marks()}})
+    return Marker(workspace.identity.uuid, identity_of(log))
+
+
+def _carried(log: Log) -> Callable[[str], bool]:
+    """Tells whether everything that has arrived of a feed is stored."""
+    return lambda topic: not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
+
+
+def _upkeep(settings: Settings, log: Log, lake: Lake, clock: Clock) -> Upkeep:
+    hours, keep = timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
+    return Upkeep(log, lake, clock, hours, keep)
+
+
 def _rooms(
     settings: Settings,
     secrets: Mapping[str, str],
@@ -253,24 +270,16 @@ def _rooms(
         cache = open_cache(settings.redis_url, timedelta(hours=settings.cache_hours))
         opened.callback(cache.close)
         hot = opening.result()
-    if settings.hot_url:
-        refuse_the_originals(workspace.identity, {"C254_HOT_URL": {mark.workspace for mark in hot.marks()}})
     guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
     normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
     opened.callback(verdicts.close)
-    marker = Marker(workspace.identity.uuid, identity_of(log))
-    watched = Watched(
-        log, hot, lake, ledger, verdicts, reference, decisions, known, marker, forgets=settings.ttl_days > 0
-    )
+    marker = _marker(settings, workspace, log, hot)
+    watched = Watched(log, hot, lake, ledger, verdicts, reference, decisions, known, marker, settings.ttl_days > 0)
     condition = examine(watched, raw, origin, clock.now())
-
-    def carried(topic: str) -> bool:
-        return not log.lag("normalise", f"raw.{topic}") and not log.lag("project", f"rows.{topic}")
-
-    days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried, condition.stores.marker)
+    days = DayJudge(hot, ledger, quality, verdicts, known, clock, _carried(log), condition.stores.marker)
     sealer = BarSealer(hot, known, clock, repair, shared=bool(settings.hot_url))
     inbox, decider = Inbox(raw, log, metrics), Decider(decisions, clock)
     withholding = Withholding(log, hot, ledger, days)
@@ -292,15 +301,12 @@ def _rooms(
         decider=decider,
         reasker=Reasker(ledger, hot),
         repair=repair,
-        upkeep=Upkeep(
-            log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
-        ),
+        upkeep=_upkeep(settings, log, lake, clock),
         settler=Settler(log, normaliser, rebuilder, known, clock),
         publisher=publisher_of(settings, log, known),
         intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )
-    rests = {"lake": pipeline.lakekeeper.rest_s}
-    at_rest = {"audit": days.settle, "bars": sealer.settle}
+    rests, at_rest = {"lake": pipeline.lakekeeper.rest_s}, {"audit": days.settle, "bars": sealer.settle}
     runner = Runner(log, pipeline.steps(), metrics, rests, settings.trace_enabled, _BESIDE, at_rest, workspace.root)
     rooms = (raw, log, ledger, reference, hot, lake, cache, metrics, quality, verdicts, decisions, condition)
     return Node(settings, workspace, clock, *rooms, pipeline, runner)

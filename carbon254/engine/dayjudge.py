@@ -119,11 +119,10 @@ class DayJudge:
 
     def judge_again(self, advance: Callable[[int], None] = lambda done: None) -> int:
         """Forget every verdict and give all of them anew; how many. `advance` gets how many so far."""
-        wanted, given = max((mark.offset for mark in self._ledger.marks(QUALITY)), default=0), 0
-        self._verdicts.forget(wanted)
+        given = 0
+        self._verdicts.forget(max((mark.offset for mark in self._ledger.marks(QUALITY)), default=0))
         self._metrics.forget()
-        self._done.clear()
-        self._arrived.clear()
+        self._done, self._arrived = {}, {}
         while done := self.settle():
             advance(given := given + done)
         return given

@@ -8,7 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from .history import ROWS, STATED, Changes
-from .tables import ALIASES, EVER, LOADS, VERSIONS
+from .tables import ALIASES, EVER, LOADS, METADATA, VERSIONS
 from .tables import STATED as STATED_TABLE
 
 _FEW = 400
@@ -110,3 +110,9 @@ def told(frame: pl.DataFrame, names: Iterable[str] = ("valid_from", "valid_to", 
     """Kept instants as UTC timestamps; `since ever` is null."""
     times = [name for name in names if name in frame.columns]
     return frame.with_columns(pl.when(pl.col(name) != EVER).then(pl.col(name)).cast(_UTC).alias(name) for name in times)
+
+
+def forget(connection: sa.Connection) -> None:
+    """Remove every row of every table."""
+    for table in reversed(METADATA.sorted_tables):
+        connection.execute(table.delete())

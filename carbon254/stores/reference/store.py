@@ -26,7 +26,8 @@ from .listing import no_places, read_list
 from .loading import Asked, Loaded, note_change, take
 from .naming import Link, Resolved, links_of, resolve
 from .reading import history_of, places_as_of, seeding, snapshot_of
-from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, METADATA, TAXONOMY, micros
+from .rows import forget
+from .tables import ALIASES, FACTS, INSTRUMENTS, KINDS, LOADS, TAXONOMY, micros
 
 ALL = "all"
 _MARKET = re.compile(r"[A-Z0-9][A-Z0-9_.]{0,31}")
@@ -123,9 +124,8 @@ class Reference:
     def places(self, kind: str = ALL, market: str | None = None, as_of: datetime | None = None) -> pl.DataFrame:
         """Places that stand at `as_of`, or open-ended without it: kind, market, location_id, name, type, region,
         attributes (JSON), valid_from, valid_to, known_from, source."""
-        kinds = KINDS if kind.lower() == ALL else (_kind(kind),)
+        kinds, moment = KINDS if kind.lower() == ALL else (_kind(kind),), None if as_of is None else micros(as_of)
         with self._database.read() as connection:
-            moment = None if as_of is None else micros(as_of)
             return places_as_of(connection, kinds, market and market_name(market), moment)
 
     def history(self, market: str, location_id: str) -> pl.DataFrame:
@@ -154,16 +154,14 @@ class Reference:
         """(name, location_id) of every place that has or had one of the names, in any case; of one market or of all."""
         folded = ALIASES.c.folded.in_([name.strip().lower() for name in names])
         query = sa.select(ALIASES.c.name, ALIASES.c.location_id).where(folded)
-        if market:
-            query = query.where(ALIASES.c.market == market_name(market))
+        query = query.where(ALIASES.c.market == market_name(market)) if market else query
         with self._database.read() as connection:
             return [(name, place) for name, place in connection.execute(query.order_by(ALIASES.c.name))]
 
     def every_name(self, market: str | None = None) -> list[str]:
         """Every name that a place of the market, or of any, has or had."""
         query = sa.select(ALIASES.c.name).distinct()
-        if market:
-            query = query.where(ALIASES.c.market == market_name(market))
+        query = query.where(ALIASES.c.market == market_name(market)) if market else query
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(ALIASES.c.name)).scalars())
 
@@ -185,8 +183,7 @@ class Reference:
     def version(self, market: str | None = None) -> int:
         """A number that rises whenever something was loaded, of one market where named."""
         query = sa.select(sa.func.max(LOADS.c.id))
-        if market:
-            query = query.where(LOADS.c.market == market_name(market))
+        query = query.where(LOADS.c.market == market_name(market)) if market else query
         with self._database.read() as connection:
             return connection.execute(query).scalar() or 0
 
@@ -197,8 +194,7 @@ class Reference:
     def forget(self) -> None:
         """Forget everything, because it is taken in anew; within `together`, so that nobody sees it empty."""
         with self._database.write() as connection:
-            for table in reversed(METADATA.sorted_tables):
-                connection.execute(table.delete())
+            forget(connection)
 
     @contextmanager
     def learning(self, at: datetime) -> Iterator[None]:
@@ -305,8 +301,8 @@ class Reference:
     def _asked(
         self, kind: str, market: str, source: str, at: datetime | None, learned: datetime | None, complete: bool = False
     ) -> Asked:
-        moment = None if at is None else micros(at)
-        return Asked(kind, market_name(market), source, moment, micros(learned or self._clock()), complete)
+        moment, known = None if at is None else micros(at), micros(learned or self._clock())
+        return Asked(kind, market_name(market), source, moment, known, complete)
 
 
 def open_reference(url: str, clock: Callable[[], datetime] | None = None) -> Reference:
