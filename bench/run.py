@@ -34,6 +34,7 @@ FULL = [
     ("enrich.py",),
     ("units.py",),
     ("gate.py",),
+    ("lake.py",),
     ("kafka.py",),
     ("idle.py", "60"),
     ("idle.py", "60", "demo"),
@@ -51,6 +52,7 @@ QUICK = [
     ("enrich.py",),
     ("units.py",),
     ("gate.py", "2000"),
+    ("lake.py", "200000", "3"),
     ("idle.py", "15"),
 ]
 

@@ -10,9 +10,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysFalse
 from pyiceberg.manifest import DataFile
@@ -90,7 +91,7 @@ class Appending:
         if stands.doubt is None or not rows.num_rows:
             return False
         name = arrival_column(self.dataset)
-        first: datetime | None = pc.min(rows[name]).as_py() if name else None
+        first = cast(datetime | None, pl.Series(values=rows[name]).min() if name else None)
         return first is None or first <= stands.doubt
 
     def _note(self, change: Transaction, table: Table, position: Position, read: Mapping[str, frozenset[str]]) -> None:
@@ -100,12 +101,12 @@ class Appending:
         """
         told, changed = properties_of(position), bool(change._updates)
         if read:
-            last = next(reversed(read))
+            last = [*read][-1]
             told |= reading_kept(last, read[last])
         elif READING in table.properties:
             change.remove_properties(READING)
         snapshot = table.current_snapshot()
-        stood = AssertRefSnapshotId(snapshot_id=snapshot.snapshot_id if snapshot else None, ref=MAIN_BRANCH)
+        stood = AssertRefSnapshotId(**{"snapshot-id": snapshot.snapshot_id if snapshot else None, "ref": MAIN_BRANCH})
         change._apply((SetPropertiesUpdate(updates=told),), () if changed else (stood,))
 
     def _read(self, table: Table, rows: pa.Table) -> dict[str, frozenset[str]]:

@@ -192,4 +192,4 @@ def _moved(entry: ManifestEntry, path: Path) -> ManifestEntry:
 
 
 def _main(snapshot: Snapshot) -> SnapshotRef:
-    return SnapshotRef(snapshot_id=snapshot.snapshot_id, snapshot_ref_type=SnapshotRefType.BRANCH)
+    return SnapshotRef.model_validate({"snapshot-id": snapshot.snapshot_id, "type": SnapshotRefType.BRANCH})

@@ -137,7 +137,7 @@ class Lake:
         if table is None:
             return pa.schema([plain_schema(target).field(name) for name in names]).empty_table()
         held = {field.name for field in table.schema().fields}
-        found = table.scan(row_filter or AlwaysTrue(), selected_fields=[n for n in names if n in held]).to_arrow()
+        found = table.scan(row_filter or AlwaysTrue(), selected_fields=tuple(n for n in names if n in held)).to_arrow()
         for field in plain_schema(target):
             # A column that came later: a table that nothing was added to since has none of its values.
             if field.name in names and field.name not in held:

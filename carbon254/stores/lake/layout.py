@@ -14,7 +14,6 @@ from typing import cast
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform
 
@@ -101,8 +100,7 @@ def is_constant(column: pa.ChunkedArray) -> bool:
     if pa.types.is_dictionary(column.type):
         chunks = [chunk for chunk in column.chunks if len(chunk)]
         return all(len(one.dictionary) == 1 for one in chunks) and len({one.dictionary[0] for one in chunks}) <= 1
-    bounds = pc.min_max(column) if pa.types.is_integer(column.type) else None
-    return bounds is not None and bounds["min"] == bounds["max"]
+    return pa.types.is_integer(column.type) and (told := pl.Series(values=column)).min() == told.max()
 
 
 def _counted(column: pl.Series) -> tuple[np.ndarray, int]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.expressions import (
     AlwaysFalse,
     AlwaysTrue,
@@ -60,7 +59,8 @@ def missing(table: Table, dataset: Dataset, rows: pa.Table, replaces: bool = Fal
     names = arrival_of(dataset)
     batch = [name for name in ("batch_id",) if name in dataset.names]
     wanted = [*dict.fromkeys((*names, *batch, *dataset.key, *dataset.version, *dataset.values))]
-    low, high = (_text(bound.as_py()) for bound in pc.min_max(rows[dataset.partition]).values())
+    times = pl.Series(values=rows[dataset.partition])
+    low, high = _text(times.min()), _text(times.max())
     span = And(GreaterThanOrEqual(dataset.partition, low), LessThanOrEqual(dataset.partition, high))  # pyright: ignore
     found = _scan(table, dataset, And(span, _of_arrivals(rows, names)), wanted)
     if not found.height:
@@ -104,7 +104,7 @@ def _of_arrivals(rows: pa.Table, names: Sequence[str]) -> BooleanExpression:
     """Rows that may be of the same arrivals; the caller compares them."""
     terms: list[BooleanExpression] = []
     for name in names:
-        values = {value for value in pc.unique(rows[name]).to_pylist() if value is not None}
+        values = {value for value in rows[name].unique().to_pylist() if value is not None}
         if 0 < len(values) <= _MOST:
             terms.append(In(name, {_text(value) for value in values}))  # pyright: ignore[reportArgumentType, reportCallIssue]
         elif values:

@@ -9,7 +9,7 @@ what was written and never committed belongs to no snapshot.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import IO, Any, cast
@@ -90,7 +90,7 @@ def write_file(table: Table, rows: pa.Table, partition: Sequence[object], level:
     return file
 
 
-def _options(schema: pa.Schema, properties: Mapping[str, str]) -> dict[str, Any]:
+def _options(schema: pa.Schema, properties: dict[str, str]) -> dict[str, Any]:
     # Measured values hardly repeat: a dictionary of them makes a file half as large again, and costs most of its time.
     repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]
     # Arrow's own note of the types would make dictionaries of texts for whoever reads it.
