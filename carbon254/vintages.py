@@ -27,10 +27,10 @@ from carbon254.calendars.moments import one_day
 from carbon254.calendars.zones import zone_name
 from carbon254.errors import RunsMixed
 from carbon254.model import Stream
+from carbon254.model.bars import WIDTHS
 from carbon254.names import Asked, in_order
 from carbon254.nearest import pick
 from carbon254.proof.receipt import Receipt
-from carbon254.model.bars import WIDTHS
 
 if TYPE_CHECKING:
     import pandas as pd
