@@ -15,6 +15,7 @@ from carbon254.disk import told_of
 from carbon254.engine.dayjudge import DayJudge
 from carbon254.engine.directories import Directories
 from carbon254.engine.feedrun import FeedRunner
+from carbon254.engine.guarding import Bounds, Guard
 from carbon254.engine.housekeeper import Housekeeper
 from carbon254.engine.lakekeeper import Lakekeeper
 from carbon254.engine.normaliser import Normaliser
@@ -28,6 +29,7 @@ from carbon254.engine.repair import Repair
 from carbon254.engine.runner import Runner
 from carbon254.engine.sealer import BarSealer
 from carbon254.engine.seeding import seed_reference
+from carbon254.engine.settling import Settler
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.engine.withholding import Withholding
@@ -71,6 +73,7 @@ _NEEDS = {
     "project": ("hot store", "cache", "ledger"),
     "bars": ("hot store", "ledger"),
     "lake": ("lake",),
+    "settle": ("hot store", "ledger", "lake"),
     "audit": ("hot store", "ledger"),
     "housekeeping": ("ledger",),
     "upkeep": ("lake",),
@@ -259,7 +262,8 @@ def _rooms(
         opened.callback(cache.close)
         hot = opening.result()
     begin_beyond_stores(log, hot, lake)
-    normaliser = Normaliser(log, raw, known, metrics, Directories(reference))
+    guard = Guard(Bounds(settings.payload_seconds, memory_bytes=settings.payload_memory_mb << 20))
+    normaliser = Normaliser(log, raw, known, metrics, Directories(reference), guard)
     repair = Repair(log, hot, ledger, clock)
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
@@ -271,6 +275,8 @@ def _rooms(
     days = DayJudge(hot, ledger, quality, verdicts, known, clock, carried)
     sealer = BarSealer(hot, known, clock, repair, shared=bool(settings.hot_url))
     inbox = Inbox(raw, log, metrics)
+    withholding = Withholding(log, hot, ledger, days)
+    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, withholding, clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
@@ -278,7 +284,7 @@ def _rooms(
         normaliser=normaliser,
         projector=Projector(log, hot, cache, ledger, known, clock, metrics),
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
-        rebuilder=Rebuilder(log, normaliser, hot, lake, ledger, Withholding(log, hot, ledger, days), clock),
+        rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
         checks=FeedRunner(ledger, clock),
         housekeeper=_housekeeper(settings, workspace, log, ledger, inbox, hot, clock),
@@ -290,6 +296,7 @@ def _rooms(
         upkeep=Upkeep(
             log, lake, clock, timedelta(hours=settings.lake_upkeep_hours), timedelta(days=settings.lake_keep_days)
         ),
+        settler=Settler(log, normaliser, rebuilder, known, clock),
         publisher=_publisher(settings, log, known),
         intake=_intake(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )

@@ -5,6 +5,7 @@ fetch → inbox: raw archive + raw.<topic>
                                                            parse, normalise, known-at, enrich, gate: one transaction
   → project     rows.<topic> → hot store, latest prices, ledger
   → lake        rows.<topic> → Iceberg                     off the hot path
+  → settle      what was read again, or came out of order: its span is rebuilt from raw
   → audit       finished market days → verdicts
   → bars        judged market days → sealed bars; of all other days bars are computed when they are read
   → upkeep      the lake's small files merged, its old snapshots forgotten, once a day
@@ -33,6 +34,7 @@ from carbon254.engine.rebuilder import How, Progress, Rebuilder, Rebuilt
 from carbon254.engine.releasing import Released, Releaser
 from carbon254.engine.repair import Repair
 from carbon254.engine.sealer import BarSealer
+from carbon254.engine.settling import Settler
 from carbon254.engine.source import Source
 from carbon254.engine.upkeep import Upkeep
 from carbon254.errors import Carbon254Error, NotPublished, WrongQuestion
@@ -41,7 +43,7 @@ from carbon254.feeds.answers import page_told
 from carbon254.feeds.contract import Rows
 from carbon254.feeds.http import BY_HAND, Fetcher
 from carbon254.feeds.paging import walk
-from carbon254.ingest import Arrived, Inbox
+from carbon254.ingest import Accepted, Arrived, Inbox
 from carbon254.ingest.intake import Intake
 from carbon254.model import Stream
 from carbon254.proof import Proof
@@ -53,14 +55,14 @@ from carbon254.stores.log import Letter, Log, Record, records_of
 class Fetched:
     """What one request came to: `state` is new, repeated, unpublished or failed.
 
-    `offset` is the payload's record in the raw log, None where nothing was taken in.
+    `taken` is the payload in the archive, None where nothing was taken in.
     """
 
     request: Request
     state: str
     size: int = 0
     error: str = ""
-    offset: int | None = None
+    taken: Accepted | None = None
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Pipeline:
     reasker: Reasker
     repair: Repair
     upkeep: Upkeep
+    settler: Settler
     publisher: Publisher | None = None
     intake: Intake | None = None
 
@@ -95,6 +98,7 @@ class Pipeline:
             "normalise": self.normaliser.step,
             "project": self.projector.step,
             "lake": self.lakekeeper.step,
+            "settle": self.settler.step,
             "audit": self.days.step,
             "bars": self.sealer.step,
             "housekeeping": self.housekeeper.step,
@@ -108,11 +112,15 @@ class Pipeline:
         return self.checks.around(feed(topic).stream, start, end, asked, trouble_of)
 
     def reprocess(self, letters: Sequence[Letter], how: str) -> tuple[int, int]:
-        """Parse the letters' payloads again with the present code; returns (letters resolved, letters still open)."""
+        """Parse the letters' payloads again with the present code; returns (letters resolved, letters still open).
+
+        A payload that gives what it gave before changes nothing; one that gives other rows replaces them (`settle`).
+        """
         resolved = 0
         # A list of places is no payload of a feed: loading the mended list resolves its letters.
-        for payload in dict.fromkeys(letter.payload for letter in letters if letter.topic != LISTS):
-            mine = [letter for letter in letters if letter.payload == payload]
+        read = [letter for letter in letters if letter.topic != LISTS]
+        for topic, payload in dict.fromkeys((letter.topic, letter.payload) for letter in read):
+            mine = [letter for letter in read if (letter.topic, letter.payload) == (topic, payload)]
             record = self._raw_record(mine[0])
             outcome = self.normaliser.carry(record, commit=False)
             still = {(letter.line, letter.reason) for letter in outcome.letters}
@@ -228,12 +236,12 @@ def _ask(fetcher: Fetcher, inbox: Inbox, source: Feed, request: Request) -> Fetc
     taken = inbox.take(arrived)
     if empty:
         # Never asked for conditionally: "not modified" would hide that there is still nothing.
-        return Fetched(request, "unpublished", len(answer.data), empty, taken.offset)
+        return Fetched(request, "unpublished", len(answer.data), empty, taken)
     # Only what is stored may be asked for conditionally: a crash in between must ask for the bytes again. The first of
     # several pages may be as it was while another is not.
     if walked.pages == 1:
         fetcher.remember(answer)
-    return Fetched(request, "new" if taken.new else "repeated", len(answer.data), offset=taken.offset)
+    return Fetched(request, "new" if taken.new else "repeated", len(answer.data), taken=taken)
 
 
 def sources() -> Mapping[str, Source]:

@@ -140,6 +140,14 @@ class Settings(BaseSettings):
     streams: int = Field(64, ge=1, description="Live streams that may be open at a time")
     streams_each: int = Field(16, ge=1, description="Live streams that one address may have open at a time")
     answer_mb: int = Field(256, ge=1, description="Size (MB) beyond which an answer is refused")
+    payload_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Processor seconds that reading a payload may take, and 5 more a MB; else it is a dead letter",
+    )
+    payload_memory_mb: int = Field(
+        4096, gt=0, description="Memory that reading one payload may take; beyond that it is a dead letter"
+    )
     disk_budget_gb: float = Field(0.0, description="Refuse new payloads beyond this size of the workspace; 0 for none")
 
     @field_validator("host")

@@ -1,16 +1,18 @@
 """Answers with a receipt, and receipts checked again later.
 
-An answer with a receipt is read over a fixed state of the store: of each feed, what its first payloads brought, up to a
-place of the raw log where everything before is stored. The receipt names that place and the Merkle root over those
-payloads, so that the same state can be read again after any later correction, and the same rows must come out.
+An answer with a receipt is read over a fixed state of the store: of each feed, what its first arrivals brought, up to
+one before which everything is stored. The receipt names that arrival and the Merkle root over all of them, so that the
+same state can be read again after any later correction, and the same rows must come out. Receipts of the first format
+name a place in the raw log instead, of the log as it was then.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -18,13 +20,14 @@ import pyarrow as pa
 from carbon254.clock import Clock
 from carbon254.errors import QueryRefused
 from carbon254.model import Stream, catalogue
+from carbon254.model.arrival import arrival_in, arrival_of
 from carbon254.proof.merkle import Growing
-from carbon254.proof.receipt import FeedVersion, Receipt, root_over, sealed, strangers
+from carbon254.proof.receipt import FeedVersion, OlderVersion, Receipt, root_over, sealed, strangers
 from carbon254.proof.rows import rows_hash
 from carbon254.stores.hot import HotStore, Limits
-from carbon254.stores.hot.frozen import CURRENT_ONLY
+from carbon254.stores.hot.frozen import CURRENT_ONLY, Upto
 from carbon254.stores.hot.guard import words
-from carbon254.stores.log import Log, records_of
+from carbon254.stores.log import Log, Record, records_of
 
 _READS = re.compile(r"\b(?:store|commodity_data)\.`?(\w+)`?")
 _CHANGING = re.compile(
@@ -52,6 +55,23 @@ class Verdict:
     payloads: int = 0
 
 
+@dataclass
+class _Grown:
+    """The tree over a feed's arrivals up to `last` (its headers), as read up to a place of the raw log."""
+
+    offset: int = 0
+    last: Mapping[str, Any] | None = None
+    tree: Growing = field(default_factory=Growing)
+
+    @property
+    def arrival(self) -> str:
+        return arrival_in(self.last) if self.last else ""
+
+    def add(self, record: Record) -> None:
+        self.tree.add(_leaf(record.headers))
+        self.offset, self.last = record.offset, record.headers
+
+
 class Notary:
     """Issues and verifies receipts of one workspace."""
 
@@ -69,7 +89,7 @@ class Notary:
         # `score` tells the quality of feeds, 0 to 1; None where nothing of them was judged.
         self._score = score
         self._hot, self._log, self._streams, self._codes, self._clock = hot, log, streams, codes, clock
-        self._grown: dict[str, tuple[int, Growing]] = {}
+        self._grown: dict[str, _Grown] = {}
 
     def answer(
         self, statement: str, known_at: datetime | None = None, limits: Limits | None = None
@@ -81,11 +101,9 @@ class Notary:
         """
         issued = self._clock.now()
         datasets = self._datasets(statement)
-        offsets = {topic: self._stored(topic) for topic in self._feeding(datasets)}
-        feeds = {topic: self._version(topic, last) for topic, last in offsets.items() if last}
-        table = self._hot.query_frozen(
-            statement, {topic: found.offset for topic, found in feeds.items()}, issued, limits
-        )
+        stored = {topic: self._stored(topic) for topic in self._feeding(datasets)}
+        feeds = {topic: found for topic, found in stored.items() if found is not None}
+        table = self._hot.query_frozen(statement, {topic: upto(then) for topic, then in feeds.items()}, issued, limits)
         receipt = Receipt(
             query=statement,
             datasets=datasets,
@@ -104,8 +122,9 @@ class Notary:
         """Read the receipt's state again and compare. Raises ReceiptChanged where the receipt itself was edited."""
         receipt.check()
         differs, notes = [], []
+        arrivals: dict[str, Upto] = {}
         for topic, then in sorted(receipt.feeds.items()):
-            now = self._version(topic, then.offset)
+            now, arrivals[topic], later = self._again(topic, then)
             if (now.payloads, now.root) != (then.payloads, then.root):
                 differs.append(
                     f"{topic}: its first {then.payloads:,} payloads are not those of the receipt "
@@ -113,10 +132,8 @@ class Notary:
                 )
             if now.code != then.code:
                 notes.append(f"{topic}: the code that makes its rows has changed since; a rebuild makes a new build")
-            later = self._stored(topic) - then.offset
-            notes += [f"{topic}: payloads came since; they were left out"] if later > 0 else []
-        offsets = {topic: then.offset for topic, then in receipt.feeds.items()}
-        table = self._hot.query_frozen(receipt.query, offsets, datetime.fromisoformat(receipt.issued_at), limits)
+            notes += [f"{topic}: payloads came since; they were left out"] if later else []
+        table = self._hot.query_frozen(receipt.query, arrivals, datetime.fromisoformat(receipt.issued_at), limits)
         differs += _compared(receipt, table)
         payloads = sum(then.payloads for then in receipt.feeds.values())
         if not payloads and not table.num_rows:
@@ -147,34 +164,92 @@ class Notary:
     def _feeding(self, datasets: Collection[str]) -> list[str]:
         return sorted(topic for topic, stream in self._streams.items() if stream.dataset in datasets)
 
-    def _stored(self, topic: str) -> int:
-        """The last place of the raw log up to which all of the feed's rows are in the hot store."""
+    def _stored(self, topic: str) -> FeedVersion | None:
+        """The feed's arrivals, from the first on, whose rows are all in the hot store; None where there is none."""
         read = self._log.offsets("normalise").get(f"raw.{topic}", 0)
-        pending = [
-            record.headers["raw"]
+        pending = (
+            arrival_in(record.headers)
             for record in self._log.read("project", f"rows.{topic}", _PENDING)
             if record.topic == f"rows.{topic}"
-        ]
-        return max(0, min([read, *(place - 1 for place in pending)]))
-
-    def _version(self, topic: str, last: int) -> FeedVersion:
-        """The payloads of a feed up to a place of the raw log. Reads on from where it last stopped."""
-        done, tree = self._grown.get(topic, (0, Growing()))
-        if done > last:
-            done, tree = 0, Growing()
-        for record in records_of(self._log, f"raw.{topic}", done):
-            if record.offset > last:
+        )
+        waiting = min(pending, default="")
+        grown = self._grown.get(topic)
+        if grown is None or (waiting and grown.arrival >= waiting):
+            grown = self._grown[topic] = _Grown()
+        for record in records_of(self._log, f"raw.{topic}", grown.offset):
+            arrival = arrival_in(record.headers)
+            if record.offset > read or (waiting and arrival >= waiting):
                 break
-            tree.add(f"{record.headers['sha256']} {record.headers['received_at']}".encode())
-        if last >= self._grown.get(topic, (0, tree))[0]:
-            self._grown[topic] = (last, tree)
-        return FeedVersion(last, tree.size, tree.root().hex(), self._codes.get(topic, ""))
+            if arrival < grown.arrival:
+                # It came behind one that it sorts before: the tree is made again in the order of arrivals.
+                grown = self._grown[topic] = self._in_order(topic, read, waiting)
+                break
+            grown.add(record)
+        if grown.last is None:
+            return None
+        return self._version(topic, grown.tree, grown.last)
+
+    def _in_order(self, topic: str, read: int, waiting: str) -> _Grown:
+        every = [one for one in records_of(self._log, f"raw.{topic}") if one.offset <= read]
+        grown = _Grown()
+        for record in sorted(every, key=lambda one: arrival_in(one.headers)):
+            if not waiting or arrival_in(record.headers) < waiting:
+                grown.add(record)
+        # Read up to here, in whatever order they came.
+        grown.offset = max((one.offset for one in every), default=0)
+        return grown
+
+    def _version(self, topic: str, tree: Growing, last: Mapping[str, Any]) -> FeedVersion:
+        received = _told(datetime.fromisoformat(last["received_at"]))
+        return FeedVersion(received, last["sha256"], tree.size, tree.root().hex(), self._codes.get(topic, ""))
+
+    def _again(self, topic: str, then: FeedVersion | OlderVersion) -> tuple[FeedVersion, Upto, bool]:
+        """(the same arrivals as they are here, the bound that selects their rows, whether others came since)."""
+        every = list(records_of(self._log, f"raw.{topic}"))
+        if isinstance(then, OlderVersion):
+            mine = [one for one in every if one.offset <= then.offset]
+            bound = _bound(mine, [one for one in every if one.offset > then.offset])
+        else:
+            last = arrival_of(then.received_at, then.sha256)
+            mine = sorted(
+                (one for one in every if arrival_in(one.headers) <= last), key=lambda one: arrival_in(one.headers)
+            )
+            bound = upto(then)
+        tree = Growing()
+        for record in mine:
+            tree.add(_leaf(record.headers))
+        if not mine:
+            return FeedVersion("", "", 0, tree.root().hex(), self._codes.get(topic, "")), bound, bool(every)
+        return self._version(topic, tree, mine[-1].headers), bound, len(every) > len(mine)
 
     def _licence(self, topic: str) -> str:
         provider = self._streams[topic].provider
         if self._emulated:
             return f"emulated data, not of {provider.name}"
         return f"{provider.licence} ({provider.redistribution})"
+
+
+def _leaf(headers: Mapping[str, Any]) -> bytes:
+    return f"{headers['sha256']} {headers['received_at']}".encode()
+
+
+def upto(then: FeedVersion) -> Upto:
+    """The bound that selects the rows of these arrivals."""
+    return Upto(datetime.fromisoformat(then.received_at), then.sha256)
+
+
+def _bound(mine: Sequence[Record], others: Sequence[Record]) -> Upto:
+    """The bound of arrivals that were the first in a log, though others of it may sort before the last of them."""
+    if not mine:
+        return Upto(datetime.fromtimestamp(0, UTC), "")
+    last = max(mine, key=lambda one: arrival_in(one.headers))
+    before = [one for one in others if arrival_in(one.headers) < arrival_in(last.headers)]
+    (at, payload), *without = map(_arrived, (last, *before))
+    return Upto(at, payload, tuple(without))
+
+
+def _arrived(record: Record) -> tuple[datetime, str]:
+    return datetime.fromisoformat(record.headers["received_at"]), record.headers["sha256"]
 
 
 def _compared(receipt: Receipt, table: pa.Table) -> list[str]:

@@ -11,7 +11,6 @@ from datetime import date, datetime
 
 from carbon254.model.ladders import Rung
 from carbon254.model.ticks import NUMBER_IN_ID
-from carbon254.stores.hot.frozen import PLACE
 from carbon254.stores.hot.literal import literal
 
 from .known import Known
@@ -30,7 +29,7 @@ BAR_ORDER = ("market", "market_run", "tenant", "source", "bar_start")
 # The order of `model.ticks`, backwards.
 _LAST_TICK_FIRST = (
     f"event_time DESC, coalesce(sequence, toUInt64OrNull(extract(event_id, '{NUMBER_IN_ID}'))) DESC NULLS LAST, "
-    f"received_at DESC, {PLACE} DESC, position DESC NULLS LAST"
+    f"received_at DESC, payload DESC, position DESC NULLS LAST"
 )
 _KEY = "market, product, market_run, location_id, interval_start, interval_end"
 
@@ -241,7 +240,7 @@ def newest_ticks() -> str:
     """The newest tick of each tenant, source and instrument within the newest day of ticks."""
     columns = (
         "tenant, source, instrument, event_time, event_id, sequence, price, quantity, bid, ask, received_at, "
-        "batch_id, position, flags"
+        "payload, position, flags"
     )
     return (
         f"SELECT {columns} FROM store.market_ticks "

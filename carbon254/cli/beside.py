@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import httpx2 as httpx
 
 from carbon254.errors import TransientError
+from carbon254.model.arrival import arrival_in
 from carbon254.stores.log import Log, records_of
 from carbon254.workspace import Workspace
 
@@ -26,10 +27,10 @@ _KEPT = "what was taken in is kept, and is carried"
 
 @dataclass
 class _Queue:
-    """One feed's payloads on their way: `last` is their last record, `made` the last record that came of them."""
+    """One feed's payloads on their way (arrival → raw record); `made` is the last record that came of them."""
 
     feed: str
-    payloads: Sequence[int]
+    payloads: Mapping[str, int]
     made: int = 0
     waits: list[tuple[str, str]] = field(default_factory=lambda: list(_AFTER))
 
@@ -37,7 +38,7 @@ class _Queue:
         """Consumer → the first record it has yet to carry of this feed, of those that carry ours still."""
         raw = f"raw.{self.feed}"
         if not self.made:
-            first = _first(log, "normalise", raw, max(self.payloads))
+            first = _first(log, "normalise", raw, max(self.payloads.values()))
             if first:
                 return {"normalise": first}
             self.made = _made(log, self.feed, self.payloads)
@@ -51,8 +52,8 @@ class _Queue:
         return pending
 
 
-def wait_until_carried(workspace: Workspace, log: Log, payloads: Mapping[str, Sequence[int]]) -> None:
-    """Return when these payloads (feed → offsets of their raw records) are carried to every store.
+def wait_until_carried(workspace: Workspace, log: Log, payloads: Mapping[str, Mapping[str, int]]) -> None:
+    """Return when these payloads (feed → arrival → offset of its raw record) are carried to every store.
 
     Raises TransientError when the node has stopped, is in trouble, or moves none of it for minutes: never waits for
     ever, and never for anything else.
@@ -83,11 +84,11 @@ def _first(log: Log, consumer: str, topic: str, last: int) -> int:
     return pending[0].offset if pending and pending[0].offset <= last else 0
 
 
-def _made(log: Log, feed: str, payloads: Sequence[int]) -> int:
+def _made(log: Log, feed: str, payloads: Mapping[str, int]) -> int:
     """The last record that came of the payloads: the counts of each come behind its rows."""
-    mine = set(payloads)
-    made = [one.offset for one in records_of(log, f"counts.{feed}", min(mine)) if one.headers["raw"] in mine]
-    return max(made, default=max(mine))
+    first, last = min(payloads.values()), max(payloads.values())
+    made = [one.offset for one in records_of(log, f"counts.{feed}", first) if arrival_in(one.headers) in payloads]
+    return max(made, default=last)
 
 
 def _refuse_trouble(workspace: Workspace) -> None:

@@ -158,9 +158,10 @@ def _continuous(desk: Desk, chosen: list[str]) -> None:
         while True:
             for topic in topics:
                 start, end = newest(feed(topic).stream, datetime.now(UTC))
-                offsets = [one.offset for one in fetch(desk.fetcher, desk.inbox, topic, start, end)]
-                desk.mine[topic] = [one for one in offsets if one is not None]
-                new = len(desk.mine[topic])
+                desk.mine.pop(topic, None)
+                for one in fetch(desk.fetcher, desk.inbox, topic, start, end):
+                    desk.keep(topic, one.taken)
+                new = len(desk.mine.get(topic, ()))
                 if new:
                     out.print(f"{datetime.now(UTC):%H:%M:%SZ} {topic}: {new} new payloads", highlight=False)
             desk.carry()

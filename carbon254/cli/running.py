@@ -21,7 +21,8 @@ from carbon254.engine.feedrun import FeedRunner
 from carbon254.feeds import feed as find
 from carbon254.feeds.budget import open_budget
 from carbon254.feeds.http import Fetcher
-from carbon254.ingest import Arrived, Inbox
+from carbon254.ingest import Accepted, Arrived, Inbox
+from carbon254.model.arrival import arrival_in, arrival_number
 from carbon254.pipeline import fetch, keyless, trouble_of
 from carbon254.stores.ledger import FATES, Counts, Ledger, open_ledger
 from carbon254.stores.log import Log, records_of
@@ -72,18 +73,18 @@ class Desk:
     node: Node | None
     checks: FeedRunner
     ledger: Ledger
-    mine: dict[str, list[int]] = field(default_factory=dict)
+    mine: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def accept(self, arrived: Arrived) -> bool:
         """Put a payload in the inbox; whether it is new."""
         taken = self.inbox.take(arrived)
-        self.keep(arrived.topic, taken.offset)
+        self.keep(arrived.topic, taken)
         return taken.new
 
-    def keep(self, feed: str, offset: int | None) -> None:
-        """Remember a payload of ours by its record in the raw log."""
-        if offset is not None:
-            self.mine.setdefault(feed, []).append(offset)
+    def keep(self, feed: str, taken: Accepted | None) -> None:
+        """Remember an arrival of ours, and its record in the raw log."""
+        if taken is not None and taken.offset is not None:
+            self.mine.setdefault(feed, {})[taken.arrival] = taken.offset
 
     def carry(self) -> None:
         """Carry what is pending to every store, or wait until the running node has carried what is ours."""
@@ -94,8 +95,8 @@ class Desk:
 
     def counts(self, feed: str) -> list[Counts]:
         """What became of the records of our payloads."""
-        offsets = self.mine.get(feed, [])
-        parts = [offsets[start : start + _AT_ONCE] for start in range(0, len(offsets), _AT_ONCE)]
+        numbers = [arrival_number(feed, arrival) for arrival in self.mine.get(feed, ())]
+        parts = [numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE)]
         return [one for part in parts for one in self.ledger.counts(feed, part, len(part))]
 
 
@@ -157,7 +158,7 @@ def from_provider(
         checked = desk.checks.around(stream, start, end, asked, trouble_of)
         for done, fetched in enumerate(checked, start=1):
             setattr(result, fetched.state, getattr(result, fetched.state) + 1)
-            desk.keep(feed, fetched.offset)
+            desk.keep(feed, fetched.taken)
             if fetched.state == "failed":
                 result.errors.append(fetched.error)
             advance(done)
@@ -170,10 +171,10 @@ def settle(desk: Desk, result: Result) -> Result:
     for name in ("records", *FATES, "letters"):
         setattr(result, name, sum(getattr(one, name) for one in counts))
     if counts:
-        mine, first = {one.payload for one in counts}, min(one.payload for one in counts)
-        rows = records_of(desk.log, f"rows.{result.feed}", first)
-        result.rows = sum(record.headers["rows"] for record in rows if record.headers["raw"] in mine)
-    result.notes += [f"{one.name}: {one.note}" for one in sorted(counts, key=lambda one: one.payload) if one.note]
+        mine = desk.mine[result.feed]
+        rows = records_of(desk.log, f"rows.{result.feed}", min(mine.values()))
+        result.rows = sum(record.headers["rows"] for record in rows if arrival_in(record.headers) in mine)
+    result.notes += [f"{one.name}: {one.note}" for one in sorted(counts, key=lambda one: one.received_at) if one.note]
     return result
 
 

@@ -17,13 +17,13 @@ import polars as pl
 
 from carbon254.calendars import day_of, market_day_of
 from carbon254.model import Flag, Stream
-from carbon254.model.arrow import conform
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
 from carbon254.stages.enrich import Directory, enrich_ticks, name_places
 from carbon254.stages.received import by_arrival, known_when_received
 from carbon254.stores.log import Letter, NewRecord, Record
 
+from .batches import named_by_content
 from .codec import encode
 from .gate import Gate, Split, forgiven
 from .market_run import MarketRun
@@ -38,6 +38,8 @@ _PARTIAL = 0.5
 _RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
+# Set on the record of a payload that was carried before: stores look for its rows before they keep them.
+AGAIN_READ = "again_read"
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
 
 
@@ -65,8 +67,6 @@ class Work:
         self._arrival = Arrival(
             received_at=datetime.fromisoformat(headers["received_at"]).astimezone(UTC),
             payload=headers["sha256"],
-            batch_id="",
-            offset=record.offset,
             published_at=datetime.fromisoformat(published).astimezone(UTC) if published else None,
         )
 
@@ -131,9 +131,10 @@ class Work:
             assert run.seen is not None
             seen = run.seen.load(mine)
             pairs = mine.select("interval_start", "interval_end").unique().iter_rows()
-            run.repeated |= any(seen.names_before(pair, self._arrival.offset) for pair in pairs)
+            run.repeated |= any(seen.names_before(pair, self._arrival.place) for pair in pairs)
             mine = arrivals.known(mine, run.stream, self._arrival, seen)
             run.seen.remember(mine, self._arrival)
+            self._outcome.behind |= run.seen.is_behind
             run.frames.append(enrich(mine, run.stream, self._places))
 
     def judge(self) -> None:
@@ -169,32 +170,30 @@ class Work:
             return gate.split(frame, self._arrival.received_at)
         clock = run.stream.clock
         days = day_of(frame["interval_start"], clock).unique().sort().to_list()
-        split = gate.split(frame, self._arrival.received_at, run.seen.prints(days, self._record.offset))
+        split = gate.split(frame, self._arrival.received_at, run.seen.prints(days))
         by_day: dict[date, list[int]] = {}
         for start, one in split.prints:
             by_day.setdefault(market_day_of(start, clock), []).append(one)
         for day, some in by_day.items():
-            run.seen.remember_prints(day, self._record.offset, some)
+            run.seen.remember_prints(day, some)
         return split
 
     def _publish(self, frame: pl.DataFrame, run: MarketRun, released: str = "") -> None:
         """Rows go out, as a record of `rows.<topic>`; `released` says when a person let them."""
-        batch = f"{self._record.offset}-{'r' if released else ''}{self._batches}"
         frame = frame.with_columns(
-            pl.lit(self._source.stream.topic).alias("feed"),
-            pl.lit(self._arrival.payload).alias("payload"),
-            pl.lit(batch).alias("batch_id"),
+            pl.lit(self._source.stream.topic).alias("feed"), pl.lit(self._arrival.payload).alias("payload")
         )
-        table = conform(frame, self._source.dataset)
+        table, batch = named_by_content(frame, self._source.dataset)
         headers: dict[str, Any] = {
-            "raw": self._record.offset,
             "sha256": self._arrival.payload,
             "batch": batch,
             "rows": table.num_rows,
             "received_at": self._arrival.received_at.isoformat(),
             "arrived_s": self._record.appended_s,
-            "days": run.days(frame, self._source, self._record, self._outcome),
+            "days": run.days(frame, self._source, self._outcome),
         } | ({"released": released} if released else {})
+        if released or self._record.headers.get(AGAIN_READ):
+            headers[AGAIN_READ] = True
         if not released and AGAIN in frame.columns:
             headers["again"] = run.repeated
             self._tally.goes_out(frame, headers)
@@ -208,9 +207,9 @@ class Work:
         """Rows stay, as a record of `held.<topic>`; those that a person released go out after all."""
         if AGAIN in held.columns:
             self._tally.stays(held)
-        rows = held_rows(held, self._source, self._arrival.payload, self._record.offset, self._arrival.received_at)
+        rows = held_rows(held, self._source, self._arrival.payload, self._arrival.received_at)
         rules = self._source.rules.digest if self._source.rules else ""
-        key = f"{self._arrival.payload}-{self._batches}-{len(self._outcome.batches)}-{rules}"
+        key = f"{self._arrival.place}-{self._batches}-{len(self._outcome.batches)}-{rules}"
         self._outcome.batches.append(held_record(rows, self._source, key))
         self._outcome.held += rows["row_id"].n_unique()
         time = self._source.dataset.partition
@@ -235,7 +234,7 @@ class Work:
             pl.lit(0, dtype=pl.UInt32).alias("revision"),
         )
         frame = enrich(arrivals.known(frame, stream, self._arrival, seen), stream, self._places)
-        places = len(seen.union(name for names in seen.by_interval.values() for _, name in names))
+        places = len(seen.union(name for names in seen.by_interval.values() for name in names))
         gate = self._source.gate_of(stream)
         if gate is None or frame["location_id"].n_unique() <= forgiven(_KEPT_PLACES, places):
             self._publish(frame, run)

@@ -34,13 +34,16 @@ def unpack_numbers(text: str) -> np.ndarray:
 
 
 def decode(body: bytes) -> pa.Table:
-    """The table of a record's body, with today's columns: one written before a column was there has it empty."""
+    """The table of a record's body, with today's columns: one written before a column was there has it empty, and a
+    column that is no more is left out."""
     with pa.ipc.open_stream(body) as reader:
         table = reader.read_all()
     name = (table.schema.metadata or {}).get(b"dataset", b"").decode()
     if not name:
         return table
     wanted = arrow_schema(dataset(name))
+    known = [column for column in table.column_names if column in wanted.names]
+    table = table if len(known) == table.num_columns else table.select(known)
     for field in wanted if table.num_columns < len(wanted) else ():
         if field.nullable and field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from carbon254.clock import Clock
 from carbon254.model import Dataset
+from carbon254.model.arrival import arrival_in, arrival_number
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.ddl import TABLES, keeps_versions
 from carbon254.stores.hot.literal import within
@@ -37,7 +38,6 @@ def counts_record(record: Record, outcome: Outcome) -> NewRecord:
     """What became of a payload's records, as a record of `counts.<topic>`, behind its rows."""
     tally, headers = outcome.tally, record.headers
     told = {
-        "raw": record.offset,
         "sha256": headers["sha256"],
         "name": headers["name"],
         "received_at": headers["received_at"],
@@ -144,10 +144,10 @@ class Counting:
 
 
 def _of_payload(record: Record) -> Counts:
-    told = record.headers
+    told, feed = record.headers, record.topic.removeprefix(PREFIX)
     return Counts(
-        feed=record.topic.removeprefix(PREFIX),
-        payload=told["raw"],
+        feed=feed,
+        payload=arrival_number(feed, arrival_in(told)),
         batch="",
         sha256=told["sha256"],
         name=told["name"],
@@ -174,10 +174,10 @@ def _of_batch(record: Record, news: np.ndarray) -> Counts:
         pairs = pl.DataFrame({"record": lines, "line": lines})
     fresh = np.unique(lines[news])
     told = pairs.with_columns(pl.col("line").is_in(fresh).alias("new")).group_by("record").agg(pl.col("new").any())
-    stored = int(told["new"].sum())
+    stored, feed = int(told["new"].sum()), record.topic.removeprefix("rows.")
     return Counts(
-        feed=record.topic.removeprefix("rows."),
-        payload=headers["raw"],
+        feed=feed,
+        payload=arrival_number(feed, arrival_in(headers)),
         batch=headers["batch"],
         sha256=headers["sha256"],
         received_at=headers["received_at"],

@@ -1,19 +1,21 @@
 """Consumer `lake`: rows.<topic> → Iceberg, one commit for many batches, off the hot path.
 
-The offset consumed is written in the same Iceberg commit, so that a commit done again after a crash is seen and
-skipped.
+The offset consumed and the identity of its log are written in the same Iceberg commit, so that a commit done again
+after a crash is seen and skipped. Rows that may stand already are looked for before they are stored: those that arrived
+before the table followed this log, and those whose record says that they are read again. All others never are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 import pyarrow as pa
 
 from carbon254.faults import reach
-from carbon254.stores.lake import Broken, Lake
-from carbon254.stores.log import Log, Record
+from carbon254.stores.lake import Again, Broken, Following, Lake
+from carbon254.stores.log import Log, Record, identity_of
 
 from .codec import decode
 from .projector import commit, within
@@ -62,13 +64,44 @@ class Lakekeeper:
 
     def _append(self, name: str, group: Sequence[Record]) -> None:
         """Until the dataset holds the records: where another writer was first, what it left over is chosen anew."""
-        while fresh := [record for record in group if record.offset > (done := self._lake.offset(name))]:
+        following = Following(identity_of(self._log), self._log.end_offset)
+        ordered = sorted(group, key=lambda record: record.offset)
+        while True:
+            stands = self._lake.position(name, following)
+            fresh = [record for record in ordered if record.offset > stands.offset]
+            if not fresh:
+                return
             reach("lake.asked")
-            table = pa.concat_tables([decode(record.body) for record in fresh]).unify_dictionaries()
-            self._lake.append({name: table}, {name: max(record.offset for record in fresh)}, {name: done})
+            together, again = next(alike(fresh))
+            table = pa.concat_tables([decode(record.body) for record in together]).unify_dictionaries()
+            self._lake.append({name: table}, {name: together[-1].offset}, {name: stands}, following, again)
             reach("lake.appended")
             keep_seals(self._log, self._lake, name)
             reach("lake.sealed")
+
+
+def alike(records: Sequence[Record]) -> Iterator[tuple[list[Record], Again | None]]:
+    """Records that go into one commit, in their order, and how they are looked for; None where they are new.
+
+    A batch that comes again within them begins another commit: by then the first is there to be found.
+    """
+    for again, group in groupby(records, _again):
+        together, seen = list[Record](), set[tuple[str, ...]]()
+        for record in group:
+            batch = (record.topic, *(str(record.headers.get(name)) for name in ("received_at", "sha256", "batch")))
+            if again is not None and batch in seen:
+                yield together, again
+                together, seen = [], set()
+            together.append(record)
+            seen.add(batch)
+        yield together, again
+
+
+def _again(record: Record) -> Again | None:
+    told = record.headers
+    if not (told.get("again_read") or told.get("replaces")):
+        return None
+    return Again(bool(told.get("replaces")), str(told.get("reading", "")))
 
 
 def keep_seals(log: Log, lake: Lake, dataset: str) -> None:

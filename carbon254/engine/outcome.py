@@ -24,6 +24,8 @@ class Outcome:
     held: int = 0
     refused: str = ""
     part: str = ""
+    # Whether an arrival that sorts after this one was carried before it for the same market run.
+    behind: bool = False
     tally: Tally | None = None
     first: str = ""
     last: str = ""

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from carbon254.clock import Clock
 from carbon254.faults import reach
+from carbon254.model.arrival import arrival_in
 from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Ledger, Noted
@@ -96,7 +97,7 @@ class Projector:
             Noted(
                 feed=record.topic.removeprefix("rows."),
                 partition=day["partition"],
-                payload=f"{record.headers['sha256']}:{record.headers['batch'].rsplit('-', 1)[-1]}",
+                payload=f"{arrival_in(record.headers)} {record.headers['batch']}",
                 rows=day["rows"],
                 watermark=day["watermark"],
                 received_at=record.headers["received_at"],
@@ -142,4 +143,6 @@ def commit(log: Log, consumer: str, records: Sequence[Record]) -> None:
 
 
 def _token(records: Sequence[Record]) -> str:
-    return hashlib.sha256(",".join(str(record.offset) for record in records).encode()).hexdigest()
+    """What names the content of a group of records, in whatever log they stand."""
+    told = ",".join(f"{one.topic} {arrival_in(one.headers)} {one.headers['batch']}" for one in records)
+    return hashlib.sha256(told.encode()).hexdigest()

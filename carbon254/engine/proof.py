@@ -14,13 +14,14 @@ import polars as pl
 
 from carbon254.calendars import market_day_of, market_day_span, market_days
 from carbon254.model import Dataset, Stream, dataset
+from carbon254.model.arrival import arrival_in
 from carbon254.proof.partitions import Chunks, Proof, proof_of
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.literal import within
 from carbon254.stores.hot.views import history_name
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Build, Ledger
-from carbon254.stores.log import Log, records_of
+from carbon254.stores.log import Log, Record, records_of
 
 from .source import Source
 
@@ -48,13 +49,15 @@ def raw_records(log: Log, topic: str) -> Iterator[RawRecord]:
     for record in records_of(log, f"raw.{topic}"):
         headers = record.headers
         received = datetime.fromisoformat(headers["received_at"])
-        span = span_of(log, record.topic, record.offset)
+        span = span_of(log, record)
         yield RawRecord(record.offset, headers["sha256"], headers["name"], received, span)
 
 
-def span_of(log: Log, topic: str, offset: int) -> Span | None:
+def span_of(log: Log, record: Record) -> Span | None:
     """First and last partition time of what a raw record held; None where it held no row."""
-    stored = log.get_state(f"span:{topic}", str(offset))
+    scope = f"span:{record.topic}"
+    # Older logs keep it by the record's place.
+    stored = log.get_state(scope, arrival_in(record.headers)) or log.get_state(scope, str(record.offset))
     if not stored:
         return None
     first, last = stored.decode().split(" ")

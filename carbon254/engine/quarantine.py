@@ -45,7 +45,7 @@ class Release:
     why: str
 
 
-def held_rows(held: pl.DataFrame, source: Source, payload: str, offset: int, received_at: datetime) -> pl.DataFrame:
+def held_rows(held: pl.DataFrame, source: Source, payload: str, received_at: datetime) -> pl.DataFrame:
     """Rows of `quarantine` for the held rows of a batch, in their order. `held` has `_check` and `_reason`."""
     kind = source.dataset
     names = [one.name for one in kind.columns if one.role in ("key", "value") or one.name == "revision"]
@@ -68,7 +68,6 @@ def held_rows(held: pl.DataFrame, source: Source, payload: str, offset: int, rec
         pl.lit(received_at).cast(_UTC).alias("held_at"),
         pl.lit(received_at).cast(_UTC).alias("changed_at"),
         pl.lit(payload).alias("payload"),
-        pl.lit(offset, dtype=pl.UInt64).alias("payload_offset"),
     )
 
 
@@ -119,7 +118,7 @@ class Quarantine:
         if not records:
             return 0
         table = pa.concat_tables([decode(record.body) for record in records]).unify_dictionaries()
-        self._hot.insert(TABLE, table, "held-" + ",".join(str(record.offset) for record in records))
+        self._hot.insert(TABLE, table, "held " + ",".join(f"{record.topic} {record.key}" for record in records))
         for record in records:
             self._open.pop(record.topic.removeprefix(PREFIX), None)
         last = {record.topic: record.offset for record in records}
@@ -135,7 +134,9 @@ class Quarantine:
         if not waiting.height or record.headers.get("released"):
             return
         source = self._sources[topic]
-        mine = waiting.filter(pl.col("payload_offset") <= int(record.headers["raw"]))
+        arrived = datetime.fromisoformat(record.headers["received_at"]), record.headers["sha256"]
+        held_at, payload = pl.col("held_at"), pl.col("payload").cast(pl.String)
+        mine = waiting.filter((held_at < arrived[0]) | ((held_at == arrived[0]) & (payload <= arrived[1])))
         if not mine.height:
             return
         key = list(source.dataset.key)

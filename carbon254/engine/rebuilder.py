@@ -33,8 +33,9 @@ from carbon254.stores.log import Log, NewRecord, Record, records_of
 
 from .codec import decode
 from .lakekeeper import keep_seals
-from .normaliser import Normaliser
+from .normaliser import Normaliser, note_given
 from .outcome import Outcome
+from .pending import under_way
 from .proof import by_date, day_span, days_of, span_of
 from .quarantine import PREFIX
 from .source import Source
@@ -44,7 +45,6 @@ from .wanting import FewerPayloads, MissingRaw, Wanting
 from .withholding import Withholding
 
 Progress = Callable[[int, int], None]
-Parsed = tuple[list[pa.Table], list[NewRecord]]
 _TURNS = count(1)
 
 
@@ -102,7 +102,7 @@ class Rebuilder:
             span
             for record in self._records(topic)
             if start <= datetime.fromisoformat(record.headers["received_at"]) < end
-            and (span := span_of(self._log, record.topic, record.offset))
+            and (span := span_of(self._log, record))
         ]
         return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
 
@@ -142,10 +142,13 @@ class Rebuilder:
         tenure: Tenure,
     ) -> Rebuilt:
         topic, dataset, lease = source.stream.topic, source.dataset, tenure.leases[0]
+        # What some store has yet to take comes to all of them by itself; asked first, so that nothing falls between.
+        coming = under_way(self._log, topic)
         every = self._records(topic)
         self._refuse_fewer(source, every, start, end)
-        records = [record for record in every if self._overlaps(record, start, end)]
-        tables, batches = self._parsed(source, records, progress, how)
+        records = [one for one in every if self._overlaps(one, start, end) and _arrived(one) not in coming]
+        outcomes = self._parsed(source, records, progress, how)
+        tables, batches = _apart(outcomes)
         reach("rebuild.parsed")
         table = _between(tables, dataset.partition, start, end) if tables else None
         days = self._replaying(source, records, (start, end), now, lease)
@@ -154,11 +157,15 @@ class Rebuilder:
         try:
             if self._withholding:
                 held = self._withholding.kept_back(source, table, days, (start, end), now)
-                table = self._withholding.with_standing(source, table, list(held), (start, end))
-            self._hot.replace_span(dataset.name, topic, start, end, table, tenure.fence, tenure.leases[1].token)
+                table = self._withholding.with_standing(source, table, list(held), (start, end), coming)
+            self._hot.replace_span(dataset.name, topic, start, end, table, tenure.fence, tenure.leases[1].token, coming)
             reach("rebuild.hot")
-            self._lake.replace_span(dataset.name, topic, start, end, table, tenure.fence)
+            self._lake.replace_span(dataset.name, topic, start, end, table, tenure.fence, coming)
             reach("rebuild.lake")
+            with self._log.transaction() as txn:
+                for record, outcome in zip(records, outcomes, strict=True):
+                    note_given(txn, record, outcome)
+            reach("rebuild.given")
             keep_seals(self._log, self._lake, dataset.name)
             reach("rebuild.sealed")
         except Exception as error:
@@ -192,8 +199,8 @@ class Rebuilder:
         if unknown:
             raise FewerPayloads(topic, unknown)
 
-    def _parsed(self, source: Source, records: list[Record], progress: Progress | None, how: How) -> Parsed:
-        """What all records came to in their order in the log, read in any order by any number of workers."""
+    def _parsed(self, source: Source, records: list[Record], progress: Progress | None, how: How) -> list[Outcome]:
+        """What the records came to, in their order, read in any order by any number of workers."""
         asked = list(records)
         if how.order is not None:
             how.order.shuffle(asked)
@@ -211,12 +218,10 @@ class Rebuilder:
                     progress(done, len(records))
         if wanting:
             raise MissingRaw(source.stream.topic, wanting)
-        batches = [batch for record in records for batch in outcomes[record.offset].batches]
-        rows = [decode(batch.body) for batch in batches if batch.topic.startswith("rows.")]
-        return rows, [batch for batch in batches if batch.topic.startswith(PREFIX)]
+        return [outcomes[record.offset] for record in records]
 
     def _wanting(self, source: Source, record: Record, error: Exception) -> Wanting:
-        span = span_of(self._log, record.topic, record.offset)
+        span = span_of(self._log, record)
         days = days_of(source, span, span[0], span[1] + timedelta(microseconds=1)) if span else []
         why = "harmed" if isinstance(error, CorruptPayload) else "missing"
         return Wanting(source.stream.topic, tuple(days), record.headers["sha256"], record.headers["name"], why)
@@ -226,7 +231,7 @@ class Rebuilder:
     ) -> list[str]:
         """The partitions that are rebuilt, each marked so in the ledger."""
         topic = source.stream.topic
-        spans = [span_of(self._log, record.topic, record.offset) for record in records]
+        spans = [span_of(self._log, record) for record in records]
         days = sorted({day for one in spans for day in days_of(source, one, *span)})
         for day in days:
             state = next((entry.state for entry in self._ledger.entries(topic, day)), "")
@@ -257,8 +262,19 @@ class Rebuilder:
         return list(records_of(self._log, f"raw.{topic}"))
 
     def _overlaps(self, record: Record, start: datetime, end: datetime) -> bool:
-        span = span_of(self._log, record.topic, record.offset)
+        span = span_of(self._log, record)
         return span is not None and span[0] < end and span[1] >= start
+
+
+def _apart(outcomes: Sequence[Outcome]) -> tuple[list[pa.Table], list[NewRecord]]:
+    """Rows that go out, and records of held ones."""
+    batches = [batch for outcome in outcomes for batch in outcome.batches]
+    rows = [decode(batch.body) for batch in batches if batch.topic.startswith("rows.")]
+    return rows, [batch for batch in batches if batch.topic.startswith(PREFIX)]
+
+
+def _arrived(record: Record) -> tuple[datetime, str]:
+    return datetime.fromisoformat(record.headers["received_at"]), record.headers["sha256"]
 
 
 def _between(tables: list[pa.Table], column: str, start: datetime, end: datetime) -> pa.Table:

@@ -14,9 +14,10 @@ from datetime import date
 import polars as pl
 
 from carbon254.errors import PermanentError
+from carbon254.model.arrival import arrival_in, arrival_of
 from carbon254.stores.hot import HotStore
 from carbon254.stores.ledger import Act, Ledger
-from carbon254.stores.log import Log, Record
+from carbon254.stores.log import Log, Record, records_of
 
 from .dayjudge import DayJudge
 from .normaliser import Normaliser
@@ -74,9 +75,10 @@ class Releaser:
             for row_id in rows["row_id"]:
                 txn.put_state(f"released:{topic}", row_id, kept_release(decision))
         out, mine = 0, set(rows["row_id"])
-        for offset in rows["payload_offset"].unique().sort():
-            record = self._log.fetch(offset)
-            out += self._again(record, decision)
+        held = {arrival_of(at, payload) for at, payload in rows.select("held_at", "payload").unique().iter_rows()}
+        for record in records_of(self._log, f"raw.{topic}"):
+            if arrival_in(record.headers) in held:
+                out += self._again(record, decision)
         done = changed(rows, RELEASED, decision.at, decision.who, decision.why)
         key = f"released-{decision.at.isoformat()}-{min(mine)}"
         self._log.append([held_record(done, source, key)])
@@ -87,9 +89,7 @@ class Releaser:
         outcome = self._normaliser.outcome(record)
         stamp = decision.at.isoformat()
         fresh = [one for one in outcome.batches if one.headers.get("released") == stamp]
-        with self._log.transaction() as txn:
-            txn.append(fresh)
-        return sum(one.headers["rows"] for one in fresh)
+        return sum(one.headers["rows"] for one in self._normaliser.append_missing(record, fresh))
 
 
 def _where(day: date | None, ids: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ the last good version, and the day's verdict says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 import polars as pl
@@ -15,7 +15,7 @@ import pyarrow as pa
 from carbon254.calendars import day_of, market_day_span
 from carbon254.model.arrow import arrow_schema
 from carbon254.stores.hot import HotStore
-from carbon254.stores.hot.literal import within
+from carbon254.stores.hot.literal import within, without
 from carbon254.stores.ledger import Act, Ledger
 from carbon254.stores.log import Log, NewRecord
 
@@ -48,8 +48,18 @@ class Withholding:
                 found[day] = why
         return found
 
-    def with_standing(self, source: Source, table: pa.Table | None, days: Sequence[str], span: Span) -> pa.Table | None:
-        """The rebuilt table with the standing rows, every version, in the place of the rebuilt ones of these days."""
+    def with_standing(
+        self,
+        source: Source,
+        table: pa.Table | None,
+        days: Sequence[str],
+        span: Span,
+        coming: Collection[tuple[datetime, str]] = (),
+    ) -> pa.Table | None:
+        """The rebuilt table with the standing rows, every version, in the place of the rebuilt ones of these days.
+
+        Rows of the arrivals (received_at, payload) in `coming` are no part of the rebuild, and left out.
+        """
         if not days:
             return table
         kind = source.dataset
@@ -61,7 +71,7 @@ class Withholding:
         for day in days:
             first, last = market_day_span(date.fromisoformat(day), source.stream.clock)
             low, high = max(first, span[0]), min(last, span[1])
-            where = f"feed = '{source.stream.topic}' AND {within(kind, low, high)}"
+            where = f"feed = '{source.stream.topic}' AND {within(kind, low, high)}{without(coming)}"
             held = self._hot.fetch(f"SELECT {', '.join(kind.names)} FROM {kind.name}_versions WHERE {where}")
             parts.append(held.cast(arrow_schema(kind)))
         return pa.concat_tables(part.replace_schema_metadata(None) for part in parts).unify_dictionaries()

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from carbon254.errors import Carbon254Error, PayloadRefused, TransientError, WorkspaceError
 from carbon254.faults import reach
+from carbon254.model.arrival import arrival_of
 from carbon254.stores.log import Log, NewRecord, Txn
 from carbon254.stores.raw import Provenance, RawArchive, RawRef
 from carbon254.telemetry import Metrics
@@ -25,6 +26,9 @@ from carbon254.wire.archive import unpack
 # Who was refused asks again within a minute or never.
 _REMEMBERED_S = 60.0
 _NONE = "0" * 64
+# A clock that stands still, or wavers by less than this, does not say which of two payloads came first.
+_JITTER = timedelta(seconds=1)
+_NEWEST, _EVER = "received", datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A payload in the archive; `offset` is its record in the raw log, None where it was skipped as known."""
+    """A payload in the archive; `offset` is its record in the raw log, None where it was skipped as known, `arrival`
+    what it is told by among the feed's (see `model.arrival`)."""
 
     sha256: str
     offset: int | None
+    arrival: str
 
     @property
     def new(self) -> bool:
@@ -70,6 +76,7 @@ class Inbox:
         self._raw, self._log, self._metrics = raw, log, metrics
         self.full = ""
         self._refused: tuple[Exception, float] | None = None
+        self._newest: dict[str, datetime] = {}
 
     def accept(self, arrived: Arrived, marks: Sequence[Mark] = ()) -> tuple[str, bool]:
         """(SHA-256 of the payload, whether it is new); see `take`."""
@@ -84,8 +91,10 @@ class Inbox:
         """
         if self.full:
             raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
+        arrived = self._after_the_last(arrived)
         reference = self._put(arrived)
         reach("inbox.archived")
+        arrival = arrival_of(arrived.received_at, reference.sha256)
         content = content_digest(arrived.name, arrived.data)
         subject = arrived.subject or arrived.name or content
         with self._log.transaction() as txn:
@@ -95,9 +104,10 @@ class Inbox:
             known = txn.get_state(f"content:{arrived.topic}", content)
             if (latest is None and known) or (latest is not None and latest.decode() == content):
                 self._metrics.repeated.labels(arrived.topic).inc()
-                return Accepted(reference.sha256, None)
+                return Accepted(reference.sha256, None, arrival)
             headers = {
                 "sha256": reference.sha256,
+                "size": len(arrived.data),
                 "name": arrived.name,
                 "subject": subject,
                 "received_at": arrived.received_at.isoformat(),
@@ -106,10 +116,24 @@ class Inbox:
             (offset,) = txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
             txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
             txn.put_state(f"content:{arrived.topic}", content, b"1")
+            txn.put_state(
+                _NEWEST, arrived.topic, max(arrived.received_at, self._newest[arrived.topic]).isoformat().encode()
+            )
             reach("inbox.noted")
         reach("inbox.accepted")
         self._metrics.payloads.labels(arrived.topic).inc()
-        return Accepted(reference.sha256, offset)
+        return Accepted(reference.sha256, offset, arrival)
+
+    def _after_the_last(self, arrived: Arrived) -> Arrived:
+        """Arrivals are ordered by when they were received: of two at one moment of the clock the second was later."""
+        if arrived.topic not in self._newest:
+            kept = self._log.get_state(_NEWEST, arrived.topic)
+            self._newest[arrived.topic] = datetime.fromisoformat(kept.decode()) if kept else _EVER
+        newest = self._newest[arrived.topic]
+        if arrived.received_at <= newest < arrived.received_at + _JITTER:
+            arrived = replace(arrived, received_at=newest + timedelta(microseconds=1))
+        self._newest[arrived.topic] = max(newest, arrived.received_at)
+        return arrived
 
     def answer(self) -> None:
         """Raise what the archive last said, where it refused a payload a moment ago; else see that it answers."""

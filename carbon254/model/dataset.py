@@ -49,6 +49,7 @@ class Dataset:
     place: str
     bars: Bars | None = field(default=None, hash=False)
     derived: bool = False
+    gone: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError with the dataset's name."""
@@ -99,6 +100,7 @@ def catalogue() -> Mapping[str, Dataset]:
             place=facts.get("place", ""),
             bars=Bars(**facts["bars"]) if "bars" in facts else None,
             derived=facts.get("derived", False),
+            gone=tuple(facts.get("gone", ())),
         )
     return found
 

@@ -1,15 +1,15 @@
 """Which of two ticks came first: by event time, then by the source's own sequence, then by arrival.
 
 A sequence is a number where it is one, also where it is told in the event id only (`seq:9` comes before `seq:10`); an
-event id that is no number says nothing about order. Arrival is when the payload was received, its place in the raw
-log, and the place of the message in it. A tick without a number comes before those of its instant that have one.
+event id that is no number says nothing about order. Arrival is when the payload was received, its SHA-256, and the
+place of the message in it. A tick without a number comes before those of its instant that have one.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-ORDERED_BY = ("event_time", "sequence", "event_id", "received_at", "batch_id", "position")
+ORDERED_BY = ("event_time", "sequence", "event_id", "received_at", "payload", "position")
 # Whose ticks they are where their sender names no tenant.
 EVERYBODY = "public"
 NUMBER_IN_ID = "^(?:seq:)?([0-9]{1,19})$"
@@ -21,11 +21,6 @@ def number() -> pl.Expr:
     return pl.coalesce(pl.col("sequence").cast(pl.UInt64), told)
 
 
-def log_place() -> pl.Expr:
-    """The payload's place in the raw log, which a batch id begins with."""
-    return pl.col("batch_id").cast(pl.String).str.extract("^([0-9]+)").cast(pl.UInt64, strict=False)
-
-
 def in_order(ticks: pl.DataFrame) -> pl.DataFrame:
     """The ticks, the first one first; `ticks` has the columns ORDERED_BY."""
     if ticks["event_time"].n_unique() == ticks.height:
@@ -34,7 +29,7 @@ def in_order(ticks: pl.DataFrame) -> pl.DataFrame:
     keys = {
         "_number": pl.col("sequence") if numbered else number(),
         "_received": pl.col("received_at"),
-        "_place": log_place(),
+        "_payload": pl.col("payload").cast(pl.String),
         "_position": pl.col("position"),
     }
     return (

@@ -20,7 +20,8 @@ from carbon254.errors import PermanentError
 from .merkle import root_of
 from .rows import RowsHash
 
-FORMAT = "c254.receipt/1"
+FORMAT = "c254.receipt/2"
+_OLDER = "c254.receipt/1"
 # A header holds about 8 KiB; the hashes of single rows do not fit and are left out there.
 _HEADER_BYTES = 7_000
 
@@ -31,7 +32,19 @@ class ReceiptChanged(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class FeedVersion:
-    """A feed's data: its first `payloads` raw payloads, up to `offset` of the raw log, with their root; its code."""
+    """A feed's data: its first `payloads` arrivals, the last of them received at a moment (ISO 8601, UTC) with this
+    SHA-256, with their root; its code."""
+
+    received_at: str
+    sha256: str
+    payloads: int
+    root: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class OlderVersion:
+    """The same as receipts of the first format tell it: the last payload by its place in the raw log of then."""
 
     offset: int
     payloads: int
@@ -47,7 +60,7 @@ class Receipt:
     datasets: tuple[str, ...]
     known_at: str
     issued_at: str
-    feeds: Mapping[str, FeedVersion]
+    feeds: Mapping[str, FeedVersion | OlderVersion]
     root: str
     rows: RowsHash
     units: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +96,7 @@ def receipt_of(text: str) -> Receipt:
     """A receipt from its JSON or its header line. Raises ReceiptChanged with what is wrong."""
     try:
         raw = json.loads(text if text.lstrip().startswith("{") else zlib.decompress(base64.urlsafe_b64decode(text)))
-        if raw.get("format") != FORMAT:
+        if raw.get("format") not in (FORMAT, _OLDER):
             raise ReceiptChanged(f"its format is {raw.get('format')!r}, and this version reads {FORMAT!r}")
         found = Receipt(**{name: _read(name, raw[name]) for name in (one.name for one in fields(Receipt))})
     except ReceiptChanged:
@@ -96,7 +109,7 @@ def receipt_of(text: str) -> Receipt:
     return found
 
 
-def root_over(feeds: Mapping[str, FeedVersion]) -> str:
+def root_over(feeds: Mapping[str, FeedVersion | OlderVersion]) -> str:
     """One root over the feeds' versions, in the order of their names."""
     return root_of([json.dumps([name, *asdict(feeds[name]).values()]).encode() for name in sorted(feeds)]).hex()
 
@@ -108,10 +121,14 @@ def _id(receipt: Receipt) -> str:
 
 def _read(name: str, value: Any) -> Any:
     if name == "feeds":
-        return {feed: FeedVersion(**version) for feed, version in value.items()}
+        return {feed: _version(version) for feed, version in value.items()}
     if name == "rows":
         return RowsHash(**{**value, "each": tuple(value["each"])})
     return tuple(value) if name == "datasets" else value
+
+
+def _version(told: Mapping[str, Any]) -> FeedVersion | OlderVersion:
+    return OlderVersion(**told) if "offset" in told else FeedVersion(**told)
 
 
 def strangers(rows: Sequence[str], others: Sequence[str], most: int = 5) -> list[int]:

@@ -20,6 +20,7 @@ import polars as pl
 
 from carbon254.calendars import day_start
 from carbon254.model import Flag, Stream
+from carbon254.model.arrival import arrival_of
 
 _LIVE_FLOOR = timedelta(hours=1)
 _SEPARATOR = "\0"
@@ -29,28 +30,33 @@ Interval = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One payload's arrival: its place in the raw log orders it among the others of its feed."""
+    """One payload's arrival: when it was received, and its SHA-256."""
 
     received_at: datetime
     payload: str
-    batch_id: str
-    offset: int = 0
     published_at: datetime | None = None
+
+    @property
+    def place(self) -> str:
+        """Orders it among the others of its feed (see `model.arrival`)."""
+        return arrival_of(self.received_at, self.payload)
 
 
 @dataclass(slots=True)
 class Seen:
-    """Locations that earlier payloads brought, per interval.
+    """Locations that arrivals brought, per interval.
 
-    `by_interval` maps an interval to (raw offset, set id) pairs; `sets` holds the locations of a set id.
+    `by_interval` maps an interval to the ids of the sets of locations that were brought for it, each with the place of
+    the first arrival that did; `sets` holds the locations of a set id; `mine` what the arrival at hand brings.
     """
 
-    by_interval: dict[Interval, list[tuple[int, str]]] = field(default_factory=dict)
+    by_interval: dict[Interval, dict[str, str]] = field(default_factory=dict)
     sets: dict[str, frozenset[str]] = field(default_factory=dict)
+    mine: dict[Interval, set[str]] = field(default_factory=dict)
 
-    def names_before(self, interval: Interval, offset: int) -> list[str]:
-        """Ids of the sets that payloads before `offset` brought for the interval."""
-        return sorted({name for seen_at, name in self.by_interval.get(interval, ()) if seen_at < offset})
+    def names_before(self, interval: Interval, place: str) -> list[str]:
+        """Ids of the sets that arrivals before `place` brought for the interval."""
+        return sorted(name for name, first in self.by_interval.get(interval, {}).items() if first < place)
 
     def union(self, names: Iterable[str]) -> frozenset[str]:
         """The locations of any of the sets."""
@@ -118,7 +124,8 @@ def known(frame: pl.DataFrame, stream: Stream, arrival: Arrival, seen: Seen) -> 
 
 def _seen_before(frame: pl.DataFrame, arrival: Arrival, seen: Seen) -> pl.Expr:
     """True for rows whose place and interval an earlier payload brought."""
-    names = {interval: seen.names_before(interval, arrival.offset) for interval in seen.by_interval}
+    place = arrival.place
+    names = {interval: seen.names_before(interval, place) for interval in seen.by_interval}
     earlier = {interval: "+".join(found) for interval, found in names.items() if found}
     if not earlier:
         return pl.lit(False)
@@ -152,12 +159,11 @@ def retractions(arrival: Arrival, seen: Seen) -> pl.DataFrame:
     Call it once the whole payload is remembered. The rows carry location_id, interval_start, interval_end and the
     flags; the caller fills the rest.
     """
+    place = arrival.place
     gone: dict[str, list[object]] = {"location_id": [], "interval_start": [], "interval_end": []}
-    for interval, entries in seen.by_interval.items():
-        present = seen.union(name for offset, name in entries if offset == arrival.offset)
-        earlier = seen.names_before(interval, arrival.offset)
-        if not present or not earlier:
-            continue
+    for interval, names in seen.mine.items():
+        present = seen.union(names)
+        earlier = seen.names_before(interval, place)
         for location in sorted(seen.union(earlier) - present):
             gone["location_id"].append(location)
             gone["interval_start"].append(interval[0])
@@ -173,13 +179,14 @@ def retractions(arrival: Arrival, seen: Seen) -> pl.DataFrame:
 
 
 def remember(frame: pl.DataFrame, arrival: Arrival, seen: Seen) -> set[Interval]:
-    """Add the frame's places to `seen`; returns the intervals whose entries changed."""
+    """Add the frame's places to `seen`; returns the intervals for which a set is new, or earlier than it was."""
     names, sets = location_sets(frame)
     seen.sets.update(sets)
-    changed = set()
+    changed, place = set(), arrival.place
     for interval, name in names.items():
-        entries = seen.by_interval.setdefault(interval, [])
-        if (arrival.offset, name) not in entries:
-            entries.append((arrival.offset, name))
+        seen.mine.setdefault(interval, set()).add(name)
+        entries = seen.by_interval.setdefault(interval, {})
+        if name not in entries or place < entries[name]:
+            entries[name] = place
             changed.add(interval)
     return changed

@@ -29,14 +29,13 @@ def hold(rooms: Rooms, place: str, status: str = "held", row_id: str = "a1") -> 
         "reason": "beyond the cap",
         "market_day": date(2025, 11, 3), "market": "SPP", "market_run": "RTBM", "location_id": place,
         "interval_start": NOON, "interval_end": NOON + MINUTES_5, "row": "{}", "held_at": NOON,
-        "changed_at": NOON + timedelta(minutes=1 if status == "held" else 2), "payload": "b" * 64, "payload_offset": 7,
+        "changed_at": NOON + timedelta(minutes=1 if status == "held" else 2), "payload": "b" * 64,
     }  # fmt: skip
     wide = {
         "interval_start": _UTC,
         "interval_end": _UTC,
         "held_at": _UTC,
         "changed_at": _UTC,
-        "payload_offset": pl.UInt64,
     }
     store(rooms, "quarantine", pl.DataFrame([row], schema_overrides=wide), f"{row_id}{status}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pyarrow as pa
+import polars as pl
 import pytest
 from desk import MINUTES_5, NOON, prices
 from fastapi.testclient import TestClient
@@ -22,15 +22,15 @@ SPAN = "/v1/prices?market=SPP&start=2025-11-03T00:00Z&end=2025-11-04T00:00Z&rece
 
 def arrive(rooms: Rooms, lmp: float, payload: str) -> None:
     """A payload of twelve prices as the consumers leave it: in the raw log, carried, in the hot store."""
-    headers = {"sha256": payload * 64, "name": payload, "subject": "s", "received_at": NOON.isoformat()}
+    number = rooms.log.end_offset() + 1
+    received = NOON + number * MINUTES_5
+    headers = {"sha256": payload * 64, "name": payload, "subject": "s", "received_at": received.isoformat()}
     (offset,) = rooms.log.append([NewRecord(f"raw.{RT}", None, headers, b"")])
     with rooms.log.transaction() as txn:
         txn.commit("normalise", f"raw.{RT}", offset)
-    frame = prices(NOON + offset * MINUTES_5, count=12, lmp=lmp, payload=payload * 64)
-    table = conform(frame, dataset("interval_prices"))
-    at = table.column_names.index("batch_id")
-    batch = pa.array([f"{offset}-0"] * table.num_rows).dictionary_encode()
-    rooms.hot.insert("interval_prices", table.set_column(at, "batch_id", batch), payload)
+    frame = prices(NOON + number * MINUTES_5, count=12, lmp=lmp, payload=payload * 64)
+    table = conform(frame.with_columns(pl.lit(received).alias("received_at")), dataset("interval_prices"))
+    rooms.hot.insert("interval_prices", table, payload)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from flow.conftest import NOW, spp
 
-from carbon254.api.notary import Notary
+from carbon254.api.notary import Notary, upto
 from carbon254.app import Node, open_node
 from carbon254.cli.proving import soundness
 from carbon254.clock import ManualClock
@@ -266,7 +266,7 @@ def test_receipts_equal_a_store_that_saw_only_what_came_before(node: Node, tmp_p
         receipts.append(receipt)
     for receipt, frame in zip(receipts, kept, strict=True):
         assert node.notary().verify(receipt).equal
-        frozen = node.hot.query_frozen(ASKED, {RT: receipt.feeds[RT].offset}, datetime.fromisoformat(receipt.issued_at))
+        frozen = node.hot.query_frozen(ASKED, {RT: upto(receipt.feeds[RT])}, datetime.fromisoformat(receipt.issued_at))
         assert pl.DataFrame(frozen).equals(frame)
 
 

@@ -21,6 +21,7 @@ from carbon254.app import Node, open_node
 from carbon254.clock import ManualClock
 from carbon254.feeds import candidates
 from carbon254.ingest import Arrived
+from carbon254.model.arrival import arrival_number
 from carbon254.settings import Settings
 from carbon254.stores.ledger import Counts
 
@@ -101,7 +102,7 @@ class Flow:
         for step in (self.node.pipeline.normaliser.step, self.node.pipeline.projector.step):
             while step():
                 pass
-        (counts,) = self.node.ledger.counts(self.topic, [taken.offset])
+        (counts,) = self.node.ledger.counts(self.topic, [arrival_number(self.topic, taken.arrival)])
         assert counts.records == sum(getattr(counts, fate) for fate in FATES), counts
         return counts
 

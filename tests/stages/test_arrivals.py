@@ -33,8 +33,8 @@ def rows(*places: str) -> pl.DataFrame:
     )
 
 
-def arrival(at: datetime, offset: int = 1, published: datetime | None = None) -> Arrival:
-    return Arrival(at, "sha", "", offset, published)
+def arrival(at: datetime, payload: str = "a", published: datetime | None = None) -> Arrival:
+    return Arrival(at, payload * 64, published)
 
 
 def test_live_rows_are_known_when_received() -> None:
@@ -62,24 +62,24 @@ def test_a_backfill_with_a_stated_stamp_is_known_when_published() -> None:
 
 def test_what_comes_after_an_earlier_payload_is_known_when_it_came() -> None:
     seen = Seen()
-    arrivals.remember(rows("A"), arrival(DUE, offset=1), seen)
+    arrivals.remember(rows("A"), arrival(DUE), seen)
     later = DUE + timedelta(days=90)
-    done = arrivals.known(rows("A", "B"), STREAM, arrival(later, offset=2), seen)
+    done = arrivals.known(rows("A", "B"), STREAM, arrival(later), seen)
     assert done["known_basis"].to_list() == ["received", "assumed"]
     assert done["known_at"].to_list() == [later, DUE]
 
 
 def test_a_payload_carried_again_does_not_see_itself() -> None:
     seen = Seen()
-    arrivals.remember(rows("A"), arrival(DUE + timedelta(days=90), offset=7), seen)
-    done = arrivals.known(rows("A"), STREAM, arrival(DUE + timedelta(days=90), offset=7), seen)
+    arrivals.remember(rows("A"), arrival(DUE + timedelta(days=90)), seen)
+    done = arrivals.known(rows("A"), STREAM, arrival(DUE + timedelta(days=90)), seen)
     assert done["known_basis"].to_list() == ["assumed"]
 
 
 def test_places_a_complete_correction_lacks_are_withdrawn() -> None:
     seen = Seen()
-    arrivals.remember(rows("A", "B", "C"), arrival(DUE, offset=1), seen)
-    second = arrival(DUE, offset=2)
+    arrivals.remember(rows("A", "B", "C"), arrival(DUE), seen)
+    second, seen = arrival(DUE, "b"), Seen(seen.by_interval, seen.sets)
     arrivals.remember(rows("A", "C"), second, seen)
     gone = arrivals.retractions(second, seen)
     assert gone["location_id"].to_list() == ["B"]
@@ -91,3 +91,12 @@ def test_remember_says_what_changed_once() -> None:
     assert arrivals.remember(rows("B", "A"), arrival(DUE), seen) == {(START, END)}
     assert arrivals.remember(rows("A", "B"), arrival(DUE), seen) == set()
     assert len(seen.sets) == 1
+
+
+def test_arrivals_are_ordered_by_moment_and_digest_whoever_is_remembered_first() -> None:
+    late, early = arrival(DUE + timedelta(seconds=1), "a"), arrival(DUE, "b")
+    seen = Seen()
+    arrivals.remember(rows("A", "B"), late, seen)
+    arrivals.remember(rows("A"), early, seen)
+    assert seen.names_before((START, END), early.place) == []
+    assert len(seen.names_before((START, END), late.place)) == 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from carbon254.model.ticks import log_place, number
+from carbon254.model.ticks import number
 
 PRICE_COLUMNS = (
     "market", "market_run", "location", "location_id", "location_type", "interval_start", "interval_end",
@@ -15,7 +15,7 @@ PRICE_COLUMNS = (
 )  # fmt: skip
 TICK_COLUMNS = (
     "tenant", "source", "instrument", "event_time", "event_id", "sequence", "price", "quantity", "bid", "ask",
-    "received_at", "batch_id", "position", "flags",
+    "received_at", "payload", "position", "flags",
 )  # fmt: skip
 
 
@@ -46,17 +46,13 @@ TICKS = Kind(
     TICK_COLUMNS,
     key=("tenant", "source", "instrument"),
     group=("tenant",),
-    order=("event_time", "sequence", "received_at", "batch_id", "position"),
+    order=("event_time", "sequence", "received_at", "payload", "position"),
 )
-_DIGITS = 20
 
 
 def ranked(ticks: pl.DataFrame) -> pl.DataFrame:
-    """Ticks whose columns order them as `model.ticks` does: the sequence also where only the event id tells it, and
-    instead of the batch id the payload's place in the raw log, in digits that compare as text."""
-    return ticks.with_columns(
-        number().alias("sequence"), log_place().cast(pl.String).str.zfill(_DIGITS).fill_null("").alias("batch_id")
-    )
+    """Ticks whose columns order them as `model.ticks` does: the sequence also where only the event id tells it."""
+    return ticks.with_columns(number().alias("sequence"))
 
 
 def newest(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:

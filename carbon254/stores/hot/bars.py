@@ -20,7 +20,7 @@ from carbon254.model.ticks import NUMBER_IN_ID
 
 from .as_of import BASES, MOMENT
 from .ddl import TABLES, VIEWS
-from .frozen import COMPUTED, PLACE
+from .frozen import COMPUTED
 
 CHANGES, SEALED, SPANS = (f"{TABLES}.{name}" for name in ("day_changes", "sealed_bars", "bar_widths"))
 VIEW = "ohlc_bars"
@@ -159,7 +159,7 @@ def _declared(dataset: Dataset) -> Bars:
 def _columns(bars: Bars) -> list[str]:
     """The columns of a row that a bar is made of."""
     named = [name for name in bars.series.values() if not name.startswith("'")]
-    ordered = [] if bars.end else ["sequence", "event_id", "received_at", "batch_id", "position"]
+    ordered = [] if bars.end else ["sequence", "event_id", "received_at", "payload", "position"]
     return list(
         dict.fromkeys([*named, bars.start, *filter(None, [bars.end, bars.volume]), bars.price, "flags", *ordered])
     )
@@ -171,7 +171,7 @@ def _order(bars: Bars) -> str:
         return "intDiv(_us, 1000000) * 1048576 + least(intDiv(_length, 1000000), 1048575)"
     number = f"coalesce(sequence, toUInt64OrNull(extract(event_id, '{NUMBER_IN_ID}')))"
     return (
-        f"(_us, {number} IS NOT NULL, ifNull({number}, 0), {micros('received_at')}, {PLACE}, "
+        f"(_us, {number} IS NOT NULL, ifNull({number}, 0), {micros('received_at')}, CAST(payload, 'String'), "
         "position IS NOT NULL, ifNull(position, 0), event_id)"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -23,10 +23,10 @@ from .arrange import by_partition, engine_partition
 from .changes import Changes
 from .cutoffs import lay_out
 from .ddl import TABLES, VIEWS, create_table, keeps_versions
-from .frozen import bounds, computed, setting
+from .frozen import Upto, bounds, computed, setting
 from .handles import Handles
 from .layout import column_changes, lifetime_changes, setting_changes
-from .literal import within
+from .literal import within, without
 from .packing import pack
 from .port import Limits
 from .readers import Readers
@@ -150,11 +150,11 @@ class HotStore:
             yield batches
 
     def query_frozen(
-        self, sql: str, offsets: Mapping[str, int], at: datetime, limits: Limits | None = None
+        self, sql: str, arrivals: Mapping[str, Upto], at: datetime, limits: Limits | None = None
     ) -> pa.Table:
-        """As `query`, over what each feed had stored up to a place of the raw log and was let out by `at`; feeds not
-        named had nothing."""
-        more = {"additional_table_filters": setting(bounds(offsets, at))}
+        """As `query`, over what each feed had brought up to an arrival and was let out by `at`; feeds not named had
+        nothing."""
+        more = {"additional_table_filters": setting(bounds(arrivals, at))}
         statement = computed(self._readers.checked(sql))
         with self._readers.answering(statement, None, limits, more, whole=True) as batches:
             return pa.Table.from_batches(batches)
@@ -204,15 +204,18 @@ class HotStore:
         table: pa.Table | None,
         fence: Fence = nullcontext,
         build: int = 0,
+        coming: Collection[tuple[datetime, str]] = (),
     ) -> None:
         """Swap a feed's rows of [start, end) (partition column, UTC) for `table`, other rows carried over.
+
+        So are those of the arrivals (received_at, payload) in `coming`, which are no part of the swap.
 
         Rows of `table` outside the span are stored too. Each partition changes at one moment, within a block of
         `fence`; inserts of the dataset wait until all have. Done again after a crash, it ends the same. What older
         builds (by number) had staged is taken away, so that one which still lives has nothing left to swap in.
         """
         target, staging = named(dataset), _staging(dataset, build)
-        gone = f"feed = {_text(feed)} AND {within(target, start, end)}"
+        gone = f"feed = {_text(feed)} AND {within(target, start, end)}{without(coming)}"
         fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
         with self._writing[dataset]:
             held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")

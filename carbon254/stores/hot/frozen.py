@@ -1,15 +1,15 @@
-"""Reading the hot store as it was after a given payload: rows of later payloads are left out before anything is asked.
+"""Reading the hot store as it was after a given arrival: rows of later ones are left out before anything is asked.
 
-Every row names the raw payload it came from by the payload's place in the raw log (`batch_id` begins with it), so a
-bound on that place gives back what was stored then, whatever came since. A row that was held then and let out later
-by a person carries the place of its payload too, and is told by its flag and moment. The engine lays the bound under
-each table a statement reads, below all views.
+Every row names the arrival it came from (`received_at`, `payload`), so a bound on the arrival gives back what was
+stored then, whatever came since. A row that was held then and let out later by a person carries its arrival too, and is
+told by its flag and moment. The engine lays the bound under each table a statement reads, below all views.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from carbon254.model import Dataset, catalogue
@@ -18,17 +18,34 @@ from carbon254.model.flags import Flag
 from .ddl import TABLES
 from .literal import literal
 
-PLACE = "toUInt64OrZero(substringIndex(batch_id, '-', 1))"
 # These keep their current version only; what they held before is computed again, not read.
 COMPUTED = "ohlc_bars_computed"
 _BARS = re.compile(r"'(?:[^'\\]|\\.)*'|\b(ohlc_bars)\b", re.DOTALL)
 CURRENT_ONLY = ("quarantine", "verdicts")
 
 
-def bounds(offsets: Mapping[str, int], at: datetime) -> dict[str, str]:
-    """Table filters that leave out what feeds brought beyond these places of the raw log, and what was released after
-    `at`; other feeds are left out."""
-    allowed = " OR ".join(f"(feed = '{feed}' AND {PLACE} <= {int(last)})" for feed, last in sorted(offsets.items()))
+@dataclass(frozen=True, slots=True)
+class Upto:
+    """What a feed had brought: its arrivals up to the last one (moment, SHA-256), without those that came behind it
+    though they sort before it."""
+
+    received_at: datetime
+    payload: str
+    without: tuple[tuple[datetime, str], ...] = ()
+
+    def condition(self) -> str:
+        """The rows of these arrivals, as SQL."""
+        told = f"(received_at, payload) <= ({literal(self.received_at)}, {literal(self.payload)})"
+        if not self.without:
+            return told
+        others = ", ".join(f"({literal(at)}, {literal(payload)})" for at, payload in self.without)
+        return f"{told} AND (received_at, payload) NOT IN ({others})"
+
+
+def bounds(arrivals: Mapping[str, Upto], at: datetime) -> dict[str, str]:
+    """Table filters that leave out what feeds brought beyond these arrivals, and what was released after `at`; other
+    feeds are left out."""
+    allowed = " OR ".join(f"(feed = {literal(feed)} AND {upto.condition()})" for feed, upto in sorted(arrivals.items()))
     condition = f"({allowed})" if allowed else "0"
     return {
         f"{TABLES}.{name}": condition + (_not_let_out_later(at) if {"flags", "known_at"} <= set(dataset.names) else "")
@@ -55,7 +72,7 @@ def setting(filters: Mapping[str, str]) -> str:
 
 def _bounded(dataset: Dataset) -> bool:
     stored = not dataset.derived and dataset.name not in CURRENT_ONLY
-    return stored and "feed" in dataset.names and "batch_id" in dataset.names
+    return stored and {"feed", "received_at", "payload"} <= set(dataset.names)
 
 
 def _escaped(text: str) -> str:

@@ -20,7 +20,7 @@ def column_changes(dataset: Dataset, stored: Mapping[str, str]) -> list[str]:
     """
     wanted = {column.name: column for column in dataset.columns}
     changed = [name for name in wanted if name in stored and _differs(wanted[name], stored[name])]
-    gone = [name for name in stored if name not in wanted and name not in ("value_hash", "first")]
+    gone = [name for name in stored if name not in wanted and name not in ("value_hash", "first", *dataset.gone)]
     new = [column for column in dataset.columns if column.name not in stored]
     hard = [column.name for column in new if column.role not in _ADDABLE or column.name in dataset.version]
     if changed or gone or hard:
@@ -28,7 +28,9 @@ def column_changes(dataset: Dataset, stored: Mapping[str, str]) -> list[str]:
             f"{TABLES}.{dataset.name} was laid out by another version ({', '.join([*changed, *gone, *hard])} differ): "
             "move the hot folder away and rebuild it with `feeds replay`"
         )
-    return [f"ALTER TABLE {TABLES}.{dataset.name} ADD COLUMN {column_definition(column)}" for column in new]
+    table = f"{TABLES}.{dataset.name}"
+    dropped = [f"ALTER TABLE {table} DROP COLUMN {name}" for name in dataset.gone if name in stored]
+    return dropped + [f"ALTER TABLE {table} ADD COLUMN {column_definition(column)}" for column in new]
 
 
 def lifetime_changes(dataset: Dataset, engine: str, keep_days: int | None) -> list[str]:

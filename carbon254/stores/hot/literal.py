@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from carbon254.model import Dataset
@@ -13,6 +14,12 @@ def literal(value: str | datetime) -> str:
         moment = value.astimezone(UTC)
         return f"fromUnixTimestamp64Micro({round(moment.timestamp() * 1_000_000)}, 'UTC')"
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def without(arrivals: Collection[tuple[datetime, str]]) -> str:
+    """The condition that leaves out rows of these arrivals (received_at, payload), to be put behind another."""
+    told = ", ".join(f"({literal(at)}, {literal(payload)})" for at, payload in sorted(arrivals))
+    return f" AND (received_at, payload) NOT IN ({told})" if told else ""
 
 
 def within(dataset: Dataset, start: datetime, end: datetime) -> str:

@@ -17,7 +17,7 @@ from pyiceberg.table.snapshots import Snapshot
 from carbon254.faults import reach
 
 from .reaching import Advance, everything, reached
-from .sweeping import remove
+from .sweeping import path_in, remove
 from .trying import looking_again
 
 # The library and catalogs look each of them up in the list of all.
@@ -63,7 +63,10 @@ class Expiry:
             # By their time and not one by one: the library copies the table's whole metadata for each that is named.
             self._forget(old[start : start + _TOGETHER][-1].timestamp_ms + 1)
         table = self.table()
-        files, size = remove(table.io, named - everything(table))
+        # By the file, not by how it is named: one that moved with its folder may have two names.
+        stays = {path_in(table.io, location) for location in everything(table)}
+        gone = [location for location in named if path_in(table.io, location) not in stays]
+        files, size = remove(table.io, gone)
         reach("upkeep.expired")
         return Expired(self.name, len(old), len(table.metadata.snapshots), files, size)
 

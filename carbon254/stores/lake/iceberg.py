@@ -1,52 +1,45 @@
-"""The lake on pyiceberg: a SQLite catalog and a folder, or an Iceberg REST catalog by URL.
+"""The lake on pyiceberg: what can be asked of it and done to it, on whichever catalog.
 
-The consumed log offset is a table property, set in the transaction that appends: either both are there or none is,
-and it outlives the expiry of snapshots. Files an interrupted commit leaves behind belong to no snapshot and are never
-read.
+Files an interrupted commit leaves behind belong to no snapshot and are never read.
 """
 
 from __future__ import annotations
 
 import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan, Not
 from pyiceberg.table import Table
 from pyiceberg.table.sorting import NullOrder
+from pyiceberg.table.update import SetLocationUpdate
 from pyiceberg.transforms import IdentityTransform
 
-from carbon254.errors import SettingsError, WorkspaceError
+from carbon254.errors import WorkspaceError
 from carbon254.faults import reach
-from carbon254.lasting import make_folder
 from carbon254.model import Dataset, catalogue
 from carbon254.model import dataset as named
 from carbon254.model.iceberg import iceberg_partition, iceberg_schema, plain_schema
-from carbon254.stores.commits import lasting_commits
-from carbon254.stores.making import alone_in
 
+from .appending import Appending, add_files, shaped, take_away
 from .compacting import Compacted, Compaction
 from .expiring import Expired, Expiry
 from .judging import judge_apart
-from .lasting import LastingFileIO
-from .layout import iceberg_sort, ordered, sort_columns
+from .layout import iceberg_sort, sort_columns
 from .lying import Lying, Part, lying, parts
+from .noting import Digests
+from .places import NAMESPACE, is_logical, logical, path_of
+from .positions import Again, Following, Position, position_in, position_of
 from .reaching import Advance
-from .rest import trouble
 from .seals import Broken, broken, digest, files_of
 from .sweeping import Orphan, orphans, remove
 from .trying import looking_again
-
-NAMESPACE = "commodity_data"
-OFFSET = "c254.offset"
-_BUSY_S = 30
+from .writing import write_batch
 
 _PROPERTIES = {
     "format-version": "2",
@@ -62,44 +55,42 @@ _PROPERTIES = {
 class Lake:
     """See `port.LakeStore`. One writer at a time within a process; other processes may read."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, digests: Digests, folder: Path | None = None) -> None:
+        self._catalog, self._digests, self._folder = catalog, digests, folder
         self._lock = threading.Lock()
         judge_apart()
         catalog.create_namespace_if_not_exists(NAMESPACE)
 
     def append(
-        self, batches: Mapping[str, pa.Table], offsets: Mapping[str, int], beyond: Mapping[str, int] | None = None
+        self,
+        batches: Mapping[str, pa.Table],
+        offsets: Mapping[str, int],
+        beyond: Mapping[str, int | Position] | None = None,
+        following: Following | None = None,
+        again: Again | None = None,
     ) -> int:
         """One commit a dataset with its offset; gives the rows stored. See `port.LakeStore.append`."""
-        since = beyond or {}
+        since, stored = beyond or {}, 0
         with self._lock:
-            return sum(
-                looking_again(
-                    name,
-                    lambda name=name, rows=rows: self._append(named(name), rows, offsets.get(name), since.get(name)),
-                )
-                for name, rows in batches.items()
-            )
-
-    def _append(self, dataset: Dataset, rows: pa.Table, offset: int | None, since: int | None) -> int:
-        table = self._ready(dataset)
-        stands = _offset(table)
-        if (offset is not None and offset <= stands) or (since is not None and since != stands):
-            return 0
-        with table.transaction() as change:
-            if rows.num_rows:
-                change.append(_plain(rows, dataset))
-            if offset is not None:
-                reach("lake.written")
-                change.set_properties({OFFSET: str(offset)})
-                reach("lake.committing")
-        return rows.num_rows
+            for name, rows in batches.items():
+                appending = Appending(named(name), rows, offsets.get(name), since.get(name), following, again)
+                stored += looking_again(name, lambda one=appending: one.commit(self._ready(one.dataset)))
+        return stored
 
     def offset(self, dataset: str) -> int:
-        """The last log offset stored with the dataset's rows; 0 where none."""
-        table = self._found(named(dataset))
-        return 0 if table is None else _offset(table)
+        """The last log offset stored with the dataset's rows, whichever log it was of; 0 where none."""
+        return self.position(dataset).offset
+
+    def position(self, dataset: str, following: Following | None = None) -> Position:
+        """How far the dataset has followed its log, and which one that is; see `Position`.
+
+        With `following`, how far it has followed that one: nowhere, where it followed another.
+        """
+        target = named(dataset)
+        table = self._found(target)
+        if table is None:
+            return Position(log=following.log if following else "")
+        return position_in(table, target, following)
 
     def replace_span(
         self,
@@ -109,11 +100,14 @@ class Lake:
         end: datetime,
         table: pa.Table | None,
         fence: Callable[[], AbstractContextManager[None]] = nullcontext,
+        coming: Collection[tuple[datetime, str]] = (),
     ) -> None:
         """Swap a feed's rows of [start, end) for `table`, in one commit within a block of `fence`. The offset stays as
-        it is."""
+        it is, and so do rows of the arrivals (received_at, payload) in `coming`."""
         target = named(dataset)
         gone = _span(target, feed, start, end)
+        for at, payload in coming:
+            gone = And(gone, Not(And(EqualTo("received_at", at.isoformat()), EqualTo("payload", payload))))  # pyright: ignore[reportCallIssue]
         with self._lock:
             looking_again(dataset, lambda: self._replace_span(target, gone, table, fence))
 
@@ -124,15 +118,13 @@ class Lake:
         table: pa.Table | None,
         fence: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        change = self._ready(target).transaction()
+        table_now = self._ready(target)
+        change = table_now.transaction()
         if self._found(target, holding_rows=True) is not None:
-            with warnings.catch_warnings():
-                # Nothing to take away is an ordinary rebuild, not news.
-                warnings.filterwarnings("ignore", message="Delete operation did not match any records")
-                change.delete(gone)
-                reach("lake.deleted")
+            take_away(change, gone)
+            reach("lake.deleted")
         if table is not None and table.num_rows:
-            change.append(_plain(table, target))
+            add_files(change, write_batch(table_now, target, shaped(table, target)))
         with fence():
             change.commit_transaction()
 
@@ -143,7 +135,12 @@ class Lake:
         table = self._found(target)
         if table is None:
             return pa.schema([plain_schema(target).field(name) for name in names]).empty_table()
-        found = table.scan(row_filter or AlwaysTrue(), selected_fields=names).to_arrow()
+        held = {field.name for field in table.schema().fields}
+        found = table.scan(row_filter or AlwaysTrue(), selected_fields=[n for n in names if n in held]).to_arrow()
+        for field in plain_schema(target):
+            # A column that came later: a table that nothing was added to since has none of its values.
+            if field.name in names and field.name not in held:
+                found = found.append_column(field, pa.nulls(found.num_rows, field.type))
         return found.select(list(names))
 
     def count(self, dataset: str) -> int:
@@ -159,7 +156,7 @@ class Lake:
             if table is not None and not known(path):
                 # A file that upkeep beside us removed since is read by nobody any more.
                 with suppress(FileNotFoundError):
-                    found[path] = digest(table.io, path)
+                    found[path] = self._digests.take(path) or digest(table.io, path)
         return found
 
     def broken(self, dataset: str, seal_of: Callable[[str], str]) -> list[Broken]:
@@ -170,7 +167,7 @@ class Lake:
     def stats(self, now: datetime) -> list[Lying]:
         """How each table that there is lies, and what upkeep would do to it."""
         tables = [(dataset, self._found(dataset)) for dataset in catalogue().values()]
-        return [lying(dataset, table, _offset(table), now) for dataset, table in tables if table is not None]
+        return [lying(dataset, table, position_of(table).offset, now) for dataset, table in tables if table is not None]
 
     def parts(self, dataset: str, now: datetime) -> list[Part]:
         """How each partition of a table lies, oldest first."""
@@ -214,8 +211,10 @@ class Lake:
         return sum(files for files, _ in gone), sum(size for _, size in gone)
 
     def location(self, dataset: str) -> str:
-        """Where the dataset's files are, for engines that read the table by its place."""
-        return self._ready(named(dataset)).location()
+        """Where the dataset's files are, for engines that read the table by its place: a path in a folder."""
+        table = self._ready(named(dataset))
+        path = path_of(table.location(), table.io.properties)
+        return table.location() if path is None else f"file://{path}"
 
     def close(self) -> None:
         """Let go of the catalog."""
@@ -240,6 +239,10 @@ class Lake:
                 sort_order=iceberg_sort(dataset),
                 properties=_PROPERTIES,
             )
+        if self._folder is not None and not is_logical(table.location()):
+            # From before locations were logical: what is written from now on names no folder.
+            with table.transaction() as change:
+                change._apply((SetLocationUpdate(location=logical(table.location())),))
         held = {field.name for field in table.schema().fields}
         new = [name for name in dataset.names if name not in held]
         strict = [name for name in new if not dataset.column(name).nullable]
@@ -248,61 +251,17 @@ class Lake:
                 f"the lake's {dataset.name} was laid out by another version ({', '.join(strict)} is new): "
                 "move the lake folder away and rebuild it with `feeds replay`"
             )
-        if new:
+        gone = [name for name in dataset.gone if name in held]
+        if new or gone:
             with table.update_schema() as change:
                 change.union_by_name(wanted)
+                for name in gone:
+                    change.delete_column(name)
         if table.sort_order().is_unsorted:
             with table.update_sort_order() as order:
                 for name in sort_columns(dataset):
                     order.asc(name, IdentityTransform(), NullOrder.NULLS_FIRST)
         return table
-
-
-def open_lake(url: str | Path, properties: Mapping[str, str] | None = None) -> Lake:
-    """Open a folder (made where there is none) or a REST catalog at `http(s)://…`.
-
-    `properties` go to the catalog as they are (see `rest_properties`). Raises WorkspaceError where the folder cannot be
-    opened, SettingsError where the REST catalog cannot.
-    """
-    place = str(url)
-    if not place.startswith(("http://", "https://")):
-        return _in_folder(Path(place).absolute(), properties or {})
-    from .trusting import rest_catalog
-
-    try:
-        return Lake(rest_catalog(place, properties or {}))
-    except Exception as error:
-        raise SettingsError(trouble(place, error)) from error
-
-
-def _in_folder(folder: Path, properties: Mapping[str, str]) -> Lake:
-    options = {
-        **properties,
-        "uri": f"sqlite:///{folder / 'catalog.db'}?timeout={_BUSY_S}",
-        "warehouse": f"file://{folder}/warehouse",
-        "py-io-impl": f"{LastingFileIO.__module__}.{LastingFileIO.__name__}",
-    }
-    try:
-        make_folder(folder / "warehouse")
-        with alone_in(folder):
-            catalog = SqlCatalog("carbon254", **options)
-            # The library opened connections already, before the rules for them were there.
-            lasting_commits(catalog.engine)
-            catalog.engine.dispose()
-            return Lake(catalog)
-    except Exception as error:
-        raise WorkspaceError(f"the lake at {folder} cannot be opened: {str(error)[:300]}") from error
-
-
-def _offset(table: Table) -> int:
-    return int(table.properties.get(OFFSET, "0"))
-
-
-def _plain(rows: pa.Table, dataset: Dataset) -> pa.Table:
-    lacking = [name for name in dataset.names if name not in rows.column_names]
-    if lacking:
-        raise ValueError(f"{dataset.name}: the table lacks {', '.join(lacking)}; shape it with model.arrow.conform")
-    return ordered(rows.select(dataset.names), dataset).cast(plain_schema(dataset))
 
 
 def _span(dataset: Dataset, feed: str, start: datetime, end: datetime) -> BooleanExpression:

@@ -14,26 +14,35 @@ from typing import cast
 
 from pyiceberg.io import OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.typedef import EMPTY_DICT, Properties
 
 from carbon254.lasting import make_folder, sync_folder
 
+from .noting import NotingFile, NotingFileIO
+from .places import path_of
 
-class LastingFileIO(PyArrowFileIO):
-    """The library's own file access, with files that are synced before they count."""
+
+class LastingFileIO(NotingFileIO):
+    """The library's own file access, in the folder that was opened, with files that are synced before they count."""
+
+    @staticmethod
+    def parse_location(location: str, properties: Properties = EMPTY_DICT) -> tuple[str, str, str]:
+        """Scheme, host and path of a location; see `places`. Raises WorkspaceError for one outside the folder."""
+        path = path_of(location, properties)
+        return PyArrowFileIO.parse_location(location, properties) if path is None else ("file", "", str(path))
 
     def new_output(self, location: str) -> PyArrowFile:
         """A file to write; see `LastingFile`."""
         scheme, place, path = self.parse_location(location, self.properties)
         if scheme != "file":
             return super().new_output(location)
-        return LastingFile(location, path, self.fs_by_scheme(scheme, place))
+        return LastingFile(location, path, self.fs_by_scheme(scheme, place), self.digests)
 
 
-class LastingFile(PyArrowFile):
+class LastingFile(NotingFile):
     """A local file that is on disk once its stream is closed."""
 
-    def create(self, overwrite: bool = False) -> OutputStream:
-        """A stream to write. Raises FileExistsError where the file is there and may not be replaced."""
+    def _stream(self, overwrite: bool) -> OutputStream:
         path = Path(self._path)
         make_folder(path.parent)
         # The protocol names the arguments of `__exit__` otherwise than the standard library does.

@@ -8,6 +8,10 @@ group let a reader skip the others; equal neighbours also pack better.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
@@ -40,11 +44,61 @@ def iceberg_sort(dataset: Dataset) -> SortOrder:
 
 def ordered(rows: pa.Table, dataset: Dataset) -> pa.Table:
     """The rows in the dataset's order; every row once, as it is."""
+    order = order_of(rows, dataset)
+    return rows if order is None else rows.take(pa.array(order))
+
+
+def order_of(rows: pa.Table, dataset: Dataset, before: Sequence[pl.Series] = ()) -> np.ndarray | None:
+    """Which row comes first, second and so on in the dataset's order, equal ones as they are; None where they do.
+
+    `before` are values, one a row, that go before the dataset's own.
+    """
     if rows.num_rows < 2:
-        return rows
-    keys = {name: _ranked(rows[name]) for name in sort_columns(dataset)}
-    places = pl.DataFrame(keys).with_row_index("\0place").sort(list(keys), nulls_last=False, maintain_order=True)
-    return rows.take(pa.array(places["\0place"].to_numpy()))
+        return None
+    words = _words([*before, *(_ranked(rows[name]) for name in sort_columns(dataset))])
+    if not words:
+        return None
+    if len(words) == 1:
+        return None if bool((words[0][1:] >= words[0][:-1]).all()) else np.argsort(words[0], kind="stable")
+    return np.lexsort(words[::-1])
+
+
+def _words(columns: Sequence[pl.Series]) -> list[np.ndarray]:
+    """Columns as few unsigned numbers that sort as they do, nulls first: one number is sorted ten times faster."""
+    words: list[np.ndarray] = []
+    free = 0
+    for column in columns:
+        numbers, bits = _counted(column)
+        if not bits:
+            continue
+        if bits > free:
+            words.append(numbers)
+            free = 64 - bits
+        else:
+            words[-1] = (words[-1] << np.uint64(bits)) | numbers
+            free -= bits
+    return words
+
+
+def _counted(column: pl.Series) -> tuple[np.ndarray, int]:
+    """Numbers from 0 that sort as the values do, 0 for a missing one, and how many bits the largest takes."""
+    if not column.dtype.is_integer() and not column.dtype.is_temporal():
+        column = column.rank("dense")
+    plain = column.to_physical()
+    least, most = cast(int | None, plain.min()), cast(int | None, plain.max())
+    if least is None or most is None:
+        return np.zeros(len(column), np.uint64), 0
+    lacking = column.null_count()
+    if most - least >= 2**63:
+        return _counted(column.rank("dense"))
+    values = plain.fill_null(least).to_numpy()
+    wide = values if values.dtype == np.uint64 else values.astype(np.int64)
+    shifted = wide - wide.dtype.type(least)
+    unit = int(np.gcd.reduce(shifted)) if most - least > 2**32 else 1
+    numbers = (shifted // unit if unit > 1 else shifted).astype(np.uint64)
+    if lacking:
+        numbers = np.where(column.is_null().to_numpy(), np.uint64(0), numbers + np.uint64(1))
+    return numbers, int((most - least) // unit + bool(lacking)).bit_length()
 
 
 def _ranked(column: pa.ChunkedArray) -> pl.Series:

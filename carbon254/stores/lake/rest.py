@@ -16,7 +16,7 @@ from carbon254.errors import SettingsError
 NAME = "C254_LAKE_URL"
 CATALOG_CA, STORE_CA = "c254.catalog.ca", "c254.s3.ca"
 # Named, not imported: what speaks to a REST catalog is loaded where there is one.
-_TRUSTING = f"{__package__}.trusting.TrustingFileIO"
+_FILES = f"{__package__}.trusting.TrustingFileIO"
 
 
 def rest_properties(
@@ -44,15 +44,16 @@ def rest_properties(
         "s3.endpoint": endpoint,
         "s3.region": region,
         CATALOG_CA: str(ca or ""),
-        **_trusted(os.environ.get("AWS_CA_BUNDLE", "")),
+        STORE_CA: _trusted(os.environ.get("AWS_CA_BUNDLE", "")),
+        "py-io-impl": _FILES,
     }
     return {name: value for name, value in given.items() if value}
 
 
-def _trusted(bundle: str) -> Mapping[str, str]:
+def _trusted(bundle: str) -> str:
     if bundle and not Path(bundle).is_file():
         raise SettingsError(f"AWS_CA_BUNDLE={bundle}: there is no such file")
-    return {STORE_CA: bundle, "py-io-impl": _TRUSTING} if bundle else {}
+    return bundle
 
 
 def trouble(url: str, error: Exception) -> str:

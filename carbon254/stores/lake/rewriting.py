@@ -5,28 +5,25 @@ What was written and never committed belongs to no snapshot: a death here leaves
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io.fileformat import FileFormatFactory
 from pyiceberg.io.pyarrow import ArrowScan
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
-from pyiceberg.typedef import Record
 
 from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
 from carbon254.model import Dataset
 
-from .layout import GROUP_ROWS, ordered
+from .layout import ordered
 from .seals import digest
 from .survey import Held
 from .tiers import Partition, Tier
+from .writing import write_file
 
 SealOf = Callable[[str], str]
 _AT_ONCE = 16
@@ -78,7 +75,7 @@ def rewritten(table: Table, dataset: Dataset, plan: Plan, seal_of: SealOf) -> Re
             raise CorruptPayload(f"{dataset.name} {plan.partition.name}: {name} is not as it was committed")
     rows = ordered(_read(table, dataset, mine), dataset)
     reach("upkeep.read")
-    new = (_written(table, rows, plan),) if rows.num_rows else ()
+    new = (write_file(table, rows, [plan.partition.value], plan.tier.level),) if rows.num_rows else ()
     reach("upkeep.written")
     for file in new:
         _refuse_difference(table, dataset, rows, file)
@@ -100,39 +97,6 @@ def _read(table: Table, dataset: Dataset, tasks: Sequence[FileScanTask]) -> pa.T
         columns = [part[name].dictionary_encode() if name in repeating else part[name] for name in part.column_names]
         parts.append(pa.table(columns, names=part.column_names))
     return pa.concat_tables(parts).unify_dictionaries()
-
-
-def _written(table: Table, rows: pa.Table, plan: Plan) -> DataFile:
-    properties = {
-        **table.properties,
-        "write.parquet.compression-level": str(plan.tier.level),
-        "write.parquet.row-group-limit": str(GROUP_ROWS),
-    }
-    output = table.io.new_output(_place(table, plan.partition))
-    writer = FileFormatFactory.get(FileFormat.PARQUET).create_writer(output, table.schema(), properties)
-    with writer:
-        for start in range(0, rows.num_rows, GROUP_ROWS):
-            writer.write(rows.slice(start, GROUP_ROWS).cast(table.schema().as_arrow()))
-    file = DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=output.location,
-        file_format=FileFormat.PARQUET,
-        partition=Record(plan.partition.value),
-        file_size_in_bytes=len(output),
-        sort_order_id=table.sort_order().order_id or None,
-        equality_ids=None,
-        key_metadata=None,
-        **writer.result().to_serialized_dict(),
-    )
-    file.spec_id = table.spec().spec_id
-    return file
-
-
-def _place(table: Table, partition: Partition) -> str:
-    """A new file's name, in the folder of its partition."""
-    (field,) = table.spec().fields
-    key = PartitionKey([PartitionFieldValue(field, partition.value)], table.spec(), table.schema())
-    return table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", key)
 
 
 def _refuse_difference(table: Table, dataset: Dataset, rows: pa.Table, file: DataFile) -> None:

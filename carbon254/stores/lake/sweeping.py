@@ -36,11 +36,11 @@ class Orphan:
 
 def orphans(name: str, table: Table, before: datetime, advance: Advance | None = None) -> list[Orphan]:
     """Files below the table's place, last written before an instant, that no snapshot names; oldest first."""
-    place = table.location().rstrip("/")
-    io = PyArrowFileIO(table.io.properties)
+    place, io = table.location().rstrip("/"), table.io
+    assert isinstance(io, PyArrowFileIO)
     listed = [file for file in _listed(io, place) if file.mtime and file.mtime < before]
-    named = {_path(io, path) for path in everything(table, advance)} if listed else set[str]()
-    root, below = place, _path(io, place)
+    named = {path_in(io, path) for path in everything(table, advance)} if listed else set[str]()
+    root, below = place, path_in(io, place)
     found = [
         Orphan(name, root + file.path.removeprefix(below), file.size or 0, file.mtime.astimezone(UTC))
         for file in listed
@@ -69,6 +69,7 @@ def _listed(io: PyArrowFileIO, place: str) -> Iterator[pafs.FileInfo]:
             yield file
 
 
-def _path(io: PyArrowFileIO, location: str) -> str:
+def path_in(io: FileIO, location: str) -> str:
     """A location as the file system tells it, whatever it was written with (`s3://`, `s3a://`, `file://`)."""
+    assert isinstance(io, PyArrowFileIO)
     return io.parse_location(location, io.properties)[2]

@@ -11,10 +11,12 @@ from typing import Any
 
 from pyarrow.fs import FileSystem, S3FileSystem
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.io import FileIO
+from pyiceberg.typedef import EMPTY_DICT, Properties
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
+from .noting import Digests, NotingFileIO
 from .rest import CATALOG_CA, STORE_CA
 
 _GIVEN = {
@@ -26,20 +28,32 @@ _GIVEN = {
 }
 
 
-def rest_catalog(url: str, properties: Mapping[str, str]) -> RestCatalog:
-    """The REST catalog at a URL; `properties` go to it as they are."""
-    return _Catalog("carbon254", **{**properties, "uri": url})
+def rest_catalog(url: str, properties: Mapping[str, str], digests: Digests) -> RestCatalog:
+    """The REST catalog at a URL; `properties` go to it as they are. Digests of what is written are noted."""
+    return _Catalog("carbon254", digests, **{**properties, "uri": url})
 
 
-class TrustingFileIO(PyArrowFileIO):
+class TrustingFileIO(NotingFileIO):
     """The library's own file access, with the authorities that the property `STORE_CA` names."""
 
     def _initialize_s3_fs(self, netloc: str | None) -> FileSystem:
+        if STORE_CA not in self.properties:
+            return super()._initialize_s3_fs(netloc)
         given = {option: self.properties.get(name) for option, name in _GIVEN.items()}
         return S3FileSystem(**given, tls_ca_file_path=self.properties[STORE_CA])
 
 
 class _Catalog(RestCatalog):
+    def __init__(self, name: str, digests: Digests, **properties: str) -> None:
+        self._digests = digests
+        super().__init__(name, **properties)
+
+    def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
+        found = super()._load_file_io(properties, location)
+        if isinstance(found, NotingFileIO):
+            found.digests = self._digests
+        return found
+
     def _config_headers(self, session: Session) -> None:
         # The first thing done with a new session: the next may already ask for a token.
         super()._config_headers(session)

@@ -46,7 +46,8 @@ class PayloadCounts(Leases):
         ]
         query = sa.select(COUNTS.c.payload, *total, *told).where(COUNTS.c.feed == feed)
         query = query if payloads is None else query.where(COUNTS.c.payload.in_(list(payloads)))
-        query = query.group_by(COUNTS.c.payload).order_by(COUNTS.c.payload.desc()).limit(limit)
+        query = query.group_by(COUNTS.c.payload)
+        query = query.order_by(sa.func.max(COUNTS.c.received_at).desc(), COUNTS.c.payload).limit(limit)
         with self._lock, self._engine.connect() as db:
             rows = [dict(row._mapping) for row in db.execute(query)]
         return [Counts(feed=feed, batch="", **{**row, **{name: int(row[name]) for name in _NUMBERS}}) for row in rows]

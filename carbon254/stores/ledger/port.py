@@ -81,7 +81,9 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the records of a payload, the `payload`-th record of the log; `records` is the sum of the rest.
+    """What became of the records of a payload; `records` is the sum of the rest.
+
+    `payload` is the number of its arrival (see `model.arrival`).
 
     Each batch of its rows has a line of its own (`stored`, `confirmed`), and the payload as a whole one for batch ""
     with the other counts, its dead letters (`letters`), the span of its rows, and a `note`: why it was refused, or of

@@ -55,10 +55,10 @@ def _makes_sense(scope: str, key: str, value: bytes | str) -> bool:
             return hashlib.sha256("\0".join(sorted(members)).encode()).hexdigest()[:16] == key
         if scope == "span":
             first, last = (datetime.fromisoformat(text) for text in value.decode().split(" "))
-            return first <= last and int(key) > 0
+            return first <= last and bool(key)
         if scope == "seen":
             start, end = (datetime.fromisoformat(text) for text in key.split("/"))
-            return start < end and all(int(at) > 0 and len(name) == 16 for at, name in orjson.loads(value))
+            return start < end and all(at and len(name) == 16 for at, name in orjson.loads(value))
         return scope != "latest" or _DIGEST.fullmatch(value) is not None
     except (ValueError, TypeError):
         return False

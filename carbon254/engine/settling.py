@@ -1,0 +1,63 @@
+"""Step `settle`: spans that are not what their arrivals say, read in order, are rebuilt from raw.
+
+A span is unsettled by an arrival that was carried behind one that it sorts before, and by a payload that, read again,
+gives other rows than it gave. Which span is kept in the log with what unsettled it, so that a crash forgets nothing.
+It is rebuilt once every store has taken what was in the log by then; until then readers keep what stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from carbon254.clock import Clock
+from carbon254.faults import reach
+from carbon254.stores.log import Log
+
+from .normaliser import UNSETTLED, Normaliser
+from .pending import under_way
+from .rebuilder import How, Rebuilder
+from .source import Source
+
+WHO, WHY = "c254", "read again, or received out of order"
+
+
+class Settler:
+    """Rebuilds what is unsettled."""
+
+    def __init__(
+        self, log: Log, normaliser: Normaliser, rebuilder: Rebuilder, sources: Mapping[str, Source], clock: Clock
+    ) -> None:
+        self._log, self._normaliser, self._rebuilder = log, normaliser, rebuilder
+        self._sources, self._clock = sources, clock
+        self._looked = False
+
+    def step(self) -> int:
+        """Rebuild the spans that wait for nothing more; how many."""
+        if not self._looked:
+            self._normaliser.unsettled |= {topic for topic in self._sources if self._log.get_state(UNSETTLED, topic)}
+            self._looked = True
+        return sum(self._settle(topic) for topic in sorted(self._normaliser.unsettled))
+
+    def _settle(self, topic: str) -> bool:
+        kept = self._log.get_state(UNSETTLED, topic)
+        if not kept:
+            self._normaliser.unsettled.discard(topic)
+            return False
+        if under_way(self._log, topic):
+            return False
+        first, last = (_moment(text) for text in kept.decode().split())
+        end = last + (timedelta(days=1) if self._sources[topic].dataset.by_date else timedelta(microseconds=1))
+        self._rebuilder.rebuild(self._sources[topic], first, end, self._clock.now(), how=How(who=WHO, why=WHY))
+        reach("settle.rebuilt")
+        with self._log.transaction() as txn:
+            # What was unsettled meanwhile stays.
+            if txn.get_state(UNSETTLED, topic) == kept:
+                txn.put_state(UNSETTLED, topic, b"")
+        reach("settle.done")
+        return True
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
