@@ -55,7 +55,10 @@ def parse_and_normalise(topic: str, name: str, payloads: Sequence[bytes]) -> Non
 
 
 def whole_flow(shape: str, name: str, payloads: Sequence[bytes], rows: int) -> dict[str, float]:
-    """Seconds to queryable with bars (which are computed when they are read), and what the lake commit takes after it; payloads come when they are over."""
+    """Seconds to queryable (bars are computed when they are read), and what the lake commit takes after it.
+
+    Payloads come when they are over.
+    """
     topic, table, (_, span) = SHAPES[shape][0], TABLE[shape], PAYLOAD[shape]
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(workspace=Path(folder) / "ws")
