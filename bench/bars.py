@@ -77,7 +77,8 @@ def of_views(where: str) -> str:
         "SELECT location_id, toStartOfHour(interval_start) AS bar_start, argMin(lmp, interval_start) AS open, "
         "max(lmp) AS high, min(lmp) AS low, argMax(lmp, interval_start) AS close, avg(lmp) AS mean, "
         "count(lmp) AS count, groupBitOr(flags) AS flags FROM current_prices WHERE market = 'MISO' "
-        f"AND market_run = 'RTFIVE' AND interval_start >= {literal(START)} AND interval_start < {literal(START + DAY)}{where} GROUP BY ALL"
+        f"AND market_run = 'RTFIVE' AND interval_start >= {literal(START)} "
+        f"AND interval_start < {literal(START + DAY)}{where} GROUP BY ALL"
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from carbon254.clock import Clock
-from carbon254.faults import reach
 from carbon254.stores.hot import HotStore
 from carbon254.stores.hot.sealing import Unit
 
@@ -63,10 +62,8 @@ class BarSealer:
                 done += self._repair.tell(unit)
                 self._told[key] = unit.sequence
             if self._over(unit) and self._rests(key, unit.sequence):
-                reach("bars.sealing")
                 done += self._hot.sealing.seal(unit)
                 self._told.pop(key, None)
-                reach("bars.sealed")
         return done
 
     def _rests(self, key: tuple[str, str, datetime], sequence: int) -> bool:

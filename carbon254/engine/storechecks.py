@@ -93,7 +93,8 @@ class StoreChecks:
         """Every market day with prices is told, so that its bars can be computed; sealed bars are all there."""
         wanted = (
             "SELECT market, market_run, toYYYYMM(interval_start) AS month, count() AS n "
-            "FROM store.interval_prices AS t ASOF LEFT JOIN (SELECT k, starts, ends FROM store.day_changes FINAL WHERE grain = '1d') AS d "
+            "FROM store.interval_prices AS t ASOF LEFT JOIN "
+            "(SELECT k, starts, ends FROM store.day_changes FINAL WHERE grain = '1d') AS d "
             "ON cityHash64(t.market, t.market_run) = d.k AND t.interval_start >= d.starts "
             "WHERE (market, market_run) IN (SELECT market, market_run FROM store.bar_runs) "
             "AND t.interval_start >= d.ends GROUP BY ALL ORDER BY ALL"

@@ -47,9 +47,9 @@ class Dataset:
     version: tuple[str, ...]
     partition: str
     place: str
-    gone: tuple[str, ...] = ()
     bars: Bars | None = field(default=None, hash=False)
     derived: bool = False
+    gone: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError with the dataset's name."""
@@ -98,9 +98,9 @@ def catalogue() -> Mapping[str, Dataset]:
             version=tuple(facts["version"]),
             partition=facts["partition"],
             place=facts.get("place", ""),
-            gone=tuple(facts.get("gone", ())),
             bars=Bars(**facts["bars"]) if "bars" in facts else None,
             derived=facts.get("derived", False),
+            gone=tuple(facts.get("gone", ())),
         )
     return found
 

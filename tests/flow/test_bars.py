@@ -1,4 +1,4 @@
-"""Bars on read: equal to a twin, whatever came in whatever order; sealed and opened again, and never two of a window."""
+"""Bars on read: equal to a twin, whatever came in whatever order; sealed and opened again, never two of a window."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from carbon254 import app
 from carbon254.app import Node, open_node
 from carbon254.clock import ManualClock
 from carbon254.engine.source import ParsedRows, Source
+from carbon254.faults import armed
 from carbon254.feeds.contract import Rows
 from carbon254.ingest import Arrived
 from carbon254.pipeline import sources
@@ -131,6 +132,32 @@ def test_a_mended_parser_replaces_what_the_older_one_gave(tmp_path: Path, monkey
         assert node.hot.fetch(f"SELECT count() AS n FROM store.{TABLE} FINAL")["n"][0].as_py() == 199
         assert sorted(lake_rows(tmp_path / "ws", "SELECT location, lmp FROM rows")) == right
         assert node.log.get_state("unsettled", RT) == b""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["settle.rebuilt", "settle.done", "rebuild.hot", "rebuild.lake"])
+def test_a_death_while_a_reading_replaces_another_ends_the_same(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(BaseException):
+        pass
+
+    def die(name: str) -> None:
+        if name == place:
+            raise Died
+
+    with monkeypatch.context() as wrong, opened_with(wrong, tmp_path / "ws", _off_by_ten) as node:
+        bring(node, spp(PLACES | {"LOC_3": "n/a"}))
+    with opened(tmp_path / "ws") as node, armed(die), pytest.raises(Died):
+        node.pipeline.reprocess(node.log.letters(status="open"), "mended")
+        node.runner.drain()
+    with opened(tmp_path / "ws") as node:
+        node.runner.drain()
+        right = sorted((name, price) for name, price in PLACES.items() if name != "LOC_3")
+        assert sorted(lake_rows(tmp_path / "ws", "SELECT location, lmp FROM rows")) == right
+        current = node.hot.query("SELECT location, lmp FROM current_prices").to_pylist()
+        assert sorted((row["location"], row["lmp"]) for row in current) == right
+        assert stored(node)["hot"] == 9
 
 
 @pytest.mark.slow

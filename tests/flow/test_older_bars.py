@@ -1,4 +1,4 @@
-"""A workspace whose bars an older version kept in a table, and whose days nobody told: opened, it has the right ones."""
+"""A workspace whose bars an older version kept in a table, and whose days nobody told: opened, its bars are right."""
 
 from __future__ import annotations
 

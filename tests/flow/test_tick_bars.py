@@ -83,16 +83,17 @@ def test_ticks_of_one_instant_are_ordered_by_their_number_and_not_by_its_text(no
 
 def test_ticks_without_a_number_are_ordered_by_arrival(node: Node, bring: Bring) -> None:
     bring("market.ticks", payload([tick(1.0, event_id="zz"), tick(2.0, event_id="mm")]), "first.ndjson", NOW)
-    bring("market.ticks", payload([tick(3.0, event_id="aa")]), "second.ndjson", NOW)
-    later = NOW + timedelta(seconds=1)
+    soon, later = NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)
+    bring("market.ticks", payload([tick(3.0, event_id="aa")]), "second.ndjson", soon)
     bring("market.ticks", payload([tick(4.0, event_id="bb"), tick(5.0, event_id="ab")]), "third.ndjson", later)
     assert [(row[5], row[8]) for row in stored(node, "1m")] == [(1.0, 5.0)]
-    assert [(row[5], row[8]) for row in as_known(node, "1m", Known(as_of=NOW))] == [(1.0, 3.0)]
+    assert [(row[5], row[8]) for row in as_known(node, "1m", Known(as_of=soon))] == [(1.0, 3.0)]
 
 
 def test_the_newest_tick_is_the_one_that_closes_the_bar(node: Node, bring: Bring) -> None:
-    for number in range(12):  # the tenth payload's place in the log has two digits
-        bring("market.ticks", payload([tick(float(number), event_id=f"e{99 - number}")]), f"{number}.ndjson", NOW)
+    for number in range(12):
+        at = NOW + timedelta(milliseconds=number)
+        bring("market.ticks", payload([tick(float(number), event_id=f"e{99 - number}")]), f"{number}.ndjson", at)
     ids = [tick(9.0, event_id="seq:9", source="ids"), tick(8.0, event_id="8", source="ids")]
     bring("market.ticks", payload(ids), "ids.ndjson")
     close = {row[1]: row[8] for row in stored(node, "1m")}

@@ -25,7 +25,15 @@ from .sites import heavy
 from .tiers import figure, seed_for, tally
 
 _UPKEEP = "upkeep."
-_REBUILT = ("rebuild.", "lake.deleted", "hot.staged", "hot.carried_over", "hot.filled", "hot.swapped")
+_REBUILT = (
+    "rebuild.",
+    "lake.deleted",
+    "hot.staged",
+    "hot.carried_over",
+    "hot.filled",
+    "hot.swapped",
+    "hot.days_told_anew",
+)
 AGAIN = figure(1, 12)
 LAKE = "interval_prices"
 

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from carbon254.stages.aggregate import WIDTHS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carbon254.stages import bars_of_prices, bars_of_ticks, roll_up, widths_for
-from carbon254.stages.aggregate import WIDTHS
 
 FIVE = timedelta(minutes=5)
 CLOCK = "America/Chicago"

@@ -71,7 +71,8 @@ def of_rows(dataset: Dataset, rows: str, widths: str = SPANS) -> str:
   bar_end, if(count = 0, NULL, _open) AS open, if(count = 0, NULL, _high) AS high,
   if(count = 0, NULL, _low) AS low, if(count = 0, NULL, _close) AS close,
   if({total} > 0, round(_sum / {total}, {_MEAN_DECIMALS}), NULL) AS mean, weight, volume, count,
-  toUInt32(if(_every = 0, 0, intDiv(dateDiff('second', bar_start, bar_end), greatest(_every, 1)))) AS expected, _flags AS flags, {_DERIVED.format("_changed")}
+  toUInt32(if(_every = 0, 0, intDiv(dateDiff('second', bar_start, bar_end), greatest(_every, 1)))) AS expected,
+  _flags AS flags, {_DERIVED.format("_changed")}
 FROM (
   SELECT {", ".join(named)}, width, argMax({bars.series["location"]}, _order) AS _location, {begins} AS bar_start,
     {ends} AS bar_end, argMinIf({price}, _order, {priced}) AS _open, maxIf({price}, {priced}) AS _high,
@@ -158,14 +159,14 @@ def _declared(dataset: Dataset) -> Bars:
 def _columns(bars: Bars) -> list[str]:
     """The columns of a row that a bar is made of."""
     named = [name for name in bars.series.values() if not name.startswith("'")]
-    ordered = [] if bars.end else ["sequence", "event_id", "received_at", "batch_id", "position"]
+    ordered = [] if bars.end else ["sequence", "event_id", "received_at", "payload", "position"]
     return list(
         dict.fromkeys([*named, bars.start, *filter(None, [bars.end, bars.volume]), bars.price, "flags", *ordered])
     )
 
 
 def _order(bars: Bars) -> str:
-    """What orders the rows of a window. Of intervals the start decides, then the length: one number, tuples are slow."""
+    """What orders the rows of a window. Of intervals start and length do, as one number: tuples are slow."""
     if bars.end:
         return "intDiv(_us, 1000000) * 1048576 + least(intDiv(_length, 1000000), 1048575)"
     number = f"coalesce(sequence, toUInt64OrNull(extract(event_id, '{NUMBER_IN_ID}')))"

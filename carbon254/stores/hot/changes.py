@@ -1,7 +1,7 @@
 """Which market days rows were brought to, and in which order: told before the first row of a batch is stored.
 
-A row per run, market day (ticks: also hour) and feed, with the highest `sequence`, the span of starts that were brought,
-and whether anything was brought again. Sealed bars count while no later change is told (see `bars.py`); days that nobody
+A row per run and market day (ticks: hour), with the highest `sequence`, the span of starts that were brought, and
+whether anything was brought again. Sealed bars count while no later change is told (see `bars.py`); days that nobody
 revised need no sorting by version. A change whose rows never came costs a seal and nothing else.
 
 Days come from `carbon254.calendars` by the clocks of the cards (table `bar_runs`).
