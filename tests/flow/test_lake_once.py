@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from contract.outside import files_in, metadata_of
 from flow.conftest import NOW, spp
@@ -139,6 +140,9 @@ def test_another_reading_takes_the_place_of_the_first_in_the_commit_that_adds_it
         (record,) = node.log.scan("rows.")
         rows = decode(record.body).slice(0, 1)
         mended = rows.set_column(rows.schema.get_field_index("lmp"), rows.schema.field("lmp"), [[25.0]])
+        named = mended.schema.get_field_index("batch_id")
+        batch = pa.array(["mended"]).dictionary_encode().cast(mended.schema.field(named).type)
+        mended = mended.set_column(named, mended.schema.field(named), batch)
         headers = {**record.headers, "replaces": True, "again_read": True, "rows": 1, "batch": "mended"}
         node.log.append([NewRecord(record.topic, None, headers, encode(mended))])
         seen: list[Counter[tuple[Any, ...]]] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from contract.outside import files_in
 from flow.conftest import NOW, spp
 
 from carbon254.app import Node, open_node
@@ -76,8 +77,7 @@ def test_harm_to_a_merged_file_is_found_and_never_merged_in(tmp_path: Path) -> N
         deliver(node, 3)
         turn(node, 40 * DAY)
         assert files(node) == 1
-        (path,) = (path for path in node.lake.seals(TABLE, lambda _: False) if path.endswith(".parquet"))
-        harmed = Path(path.removeprefix("file://"))
+        (harmed,) = files_in(tmp_path / "ws" / "lake", TABLE)
         whole = harmed.read_bytes()
         harmed.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
         assert any(harmed.name in finding.what for finding in soundness(node).stores.files())
