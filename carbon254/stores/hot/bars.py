@@ -79,7 +79,8 @@ FROM (
     minIf({price}, {priced}) AS _low, argMaxIf({price}, _order, {priced}) AS _close,
     {_sum(term, priced)} AS _sum, toUInt32(countIf({priced})) AS count, {weight} AS weight, {volume} AS volume,
     toUInt32(groupBitOr(flags)) AS _flags, max(resolution) AS _every, max(changed) AS _changed
-  FROM ({rows}) AS r CROSS JOIN {widths} AS w
+  FROM (SELECT *, toUInt8(1) AS _one FROM ({rows})) AS r
+  INNER JOIN (SELECT width, seconds, toUInt8(1) AS _one FROM {widths}) AS w USING (_one)
   WHERE resolution <= seconds{"" if bars.end else f" AND (seconds = {_DAY_S} OR NOT sealed)"}
   GROUP BY {grouped}, width, seconds, bar_start
 )"""
