@@ -16,13 +16,15 @@ from itertools import groupby
 from carbon254.clock import Clock
 from carbon254.connections import lake_of, open_named_log
 from carbon254.engine.deciding import OLDER_PLACES, RELEASE, RESOLVE, told_of
+from carbon254.engine.marking import HOT, Marker, keep_offset
+from carbon254.engine.projector import CONSUMER as PROJECT
 from carbon254.engine.quarantine import RELEASED, Release, releases
 from carbon254.faults import reach
 from carbon254.settings import Settings
 from carbon254.stores.decisions import Decision, Journal, open_decisions
 from carbon254.stores.hot import open_hot
 from carbon254.stores.ledger import open_ledger
-from carbon254.stores.log import Letter, Log
+from carbon254.stores.log import Letter, Log, identity_of
 from carbon254.stores.metrics import open_metrics
 from carbon254.stores.reference import open_reference
 from carbon254.workspace import FORMAT, Workspace
@@ -56,6 +58,7 @@ class Upgrade:
             "quality and reference: today's tables": self._databases,
             "hot store: today's tables and views": self._hot,
             "lake: locations that name no folder": self._lake,
+            "every store: how far it has come in which log": self._marks,
         }
 
     def left(self) -> list[str]:
@@ -137,6 +140,17 @@ class Upgrade:
         with closing(lake_of(self._settings, self._workspace)) as lake:
             for one in lake.stats(self._clock.now()):
                 lake.location(one.table)
+
+    def _marks(self) -> None:
+        self._workspace.identify()
+        with closing(open_named_log(self._settings, self._workspace)) as log:
+            offset = max((at for name, at in log.offsets(PROJECT).items() if name.startswith("rows.")), default=0)
+            mark = Marker(self._workspace.identity.uuid, identity_of(log)).at(offset)
+            with closing(open_ledger(self._settings.ledger_at(self._workspace.path("ledger.db")))) as ledger:
+                ledger.keep_mark(mark)
+            with closing(open_hot(self._settings.hot_at(self._workspace.path("hot")))) as hot:
+                hot.keep_mark(mark)
+            keep_offset(log, HOT, offset)
 
     def _journal(self) -> Journal:
         return open_decisions(self._settings.raw_at(self._workspace.path("raw")), self._settings.s3_endpoint)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from carbon254.identity import Origin
-from carbon254.stores.hot.ddl import TABLES
 from carbon254.stores.log import Log, renew
 from carbon254.stores.raw import RawArchive
 
@@ -66,16 +65,10 @@ def heal(
     log = stores.log
     again = replace(stores, marker=Marker(stores.marker.workspace, renew(log)), _carried={})
     decide_again(log, stores.decisions.every())
-    reread = take_again(log, raw, stores.sources.keys(), progress, _beyond(stores))
+    reread = take_again(log, raw, stores.sources.keys(), progress)
     keep_marks(again, lost)
     _put(log, _MARKED, "1")
     return again, reread
-
-
-def _beyond(stores: Watched) -> int:
-    """The highest position of another log that bars were made of: they go by it, and never back."""
-    (bars,) = stores.hot.fetch(f"SELECT max(build) AS build FROM {TABLES}.ohlc_bars").to_pylist()
-    return int(bars["build"])
 
 
 def _put(log: Log, key: str, value: str) -> None:

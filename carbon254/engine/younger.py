@@ -56,17 +56,12 @@ def why_younger(log: Log, marker: Marker, marks: Mapping[str, Collection[Mark]])
     return ""
 
 
-def take_again(
-    log: Log, raw: RawArchive, topics: Collection[str], progress: Progress | None = None, beyond: int = 0
-) -> Reread:
+def take_again(log: Log, raw: RawArchive, topics: Collection[str], progress: Progress | None = None) -> Reread:
     """Take into the log, in their order, the arrivals that the raw archive knows and the log does not.
 
-    What the inbox would have skipped as a repeat is skipped again. `beyond` is the highest offset that stores have seen
-    of another log; where the log can, its next offsets lie beyond it. Safe to repeat, also after a crash.
+    What the inbox would have skipped as a repeat is skipped again. Safe to repeat, also after a crash.
     """
     damaged: list[str] = []
-    if beyond:
-        log.begin_beyond(beyond)
     by_topic: dict[str, list[Arrival]] = {}
     for one in arrivals_in(raw, damaged):
         if one.provenance.feed in topics:

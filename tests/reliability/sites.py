@@ -28,7 +28,7 @@ def points() -> dict[str, str]:
 OLDER = ("hot.days_begun", "hot.days_told")
 # Reached only where a market day is over and judged: tests/flow/test_bars.py dies at each.
 SEALS = ("seal.begun", "seal.stored", "seal.done")
-# Reached only where what was read again differs, and where an older workspace is brought over: tests/flow/test_identity.py
+# Reached only where what was read again differs, or an older workspace is brought over: tests/flow/test_identity.py
 # and tests/flow/test_upgrade.py die at each.
 SELDOM = ("settle.rebuilt", "settle.done", "upgrade.begun", "upgrade.step", "upgrade.noted", "upgrade.ended")
 LIGHT = ("raw.", "inbox.", "log.", "ledger.", "budget.", "decisions.")

@@ -150,14 +150,6 @@ class EmbeddedLog:
         row = self._reader().execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
         return int(row[0]) if row else 0
 
-    def begin_beyond(self, offset: int) -> bool:
-        """Give only offsets beyond this one from now on; whether the log can."""
-        with self.transaction():
-            if self.end_offset() < offset:
-                self._writer.execute("DELETE FROM sqlite_sequence WHERE name = 'records'")
-                self._writer.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)", (offset,))
-        return True
-
     def topics(self) -> list[TopicInfo]:
         """How much each topic holds."""
         query = "SELECT topic, count(*), min(offset), max(offset) FROM records GROUP BY topic ORDER BY topic"

@@ -129,10 +129,6 @@ class KafkaLog:
         """The highest offset ever given; 0 for an empty log."""
         return int(self._view.fact("end") or 0)
 
-    def begin_beyond(self, offset: int) -> bool:
-        """The cluster gives the offsets: never."""
-        return False
-
     def topics(self) -> list[TopicInfo]:
         """How much each topic holds."""
         return self._view.topics()
