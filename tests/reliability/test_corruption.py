@@ -18,7 +18,9 @@ from contract.given_rows import benchmark, shaped
 
 from carbon254.engine.lakekeeper import broken_files, keep_seals
 from carbon254.errors import Carbon254Error, CorruptPayload
+from carbon254.model import dataset
 from carbon254.stores.lake import Lake, open_lake
+from carbon254.stores.lake.places import path_of
 from carbon254.stores.log import Letter, Log, NewRecord, open_log
 from carbon254.stores.log.soundness import check_file
 from carbon254.stores.raw import Provenance, RawArchive, open_raw
@@ -162,7 +164,11 @@ def _rows(lake: Lake) -> list[str]:
 
 
 def _files(lake: Lake) -> list[Path]:
-    return [Path(path.removeprefix("file://")) for path in lake.seals("energy_prices", lambda _: False)]
+    return [
+        Path(path_of(location, table.io.properties) or location)
+        for table in [lake._ready(dataset("energy_prices"))]
+        for location in lake.seals("energy_prices", lambda _: False)
+    ]
 
 
 def _part(path: Path) -> str:
