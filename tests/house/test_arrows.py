@@ -111,7 +111,12 @@ def test_a_drivers_client_is_imported_by_its_own_room_only() -> None:
         "pyiceberg": ("stores/lake", "model/iceberg.py"),
         "confluent_kafka": "stores/log",
         "apsw": ("stores/log", "feeds/budget.py"),
-        "alembic": "stores/reference",
+        "alembic": (
+            "stores/migrations",
+            "stores/ledger/versions",
+            "stores/metrics/versions",
+            "stores/reference/versions",
+        ),
     }
     for driver, home in homes.items():
         allowed = (home,) if isinstance(home, str) else home

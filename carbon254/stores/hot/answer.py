@@ -100,3 +100,13 @@ def explain(message: str) -> str:
         text = text[:_LONGEST].rstrip() + " …"
     advice = _ADVICE.get(name)
     return f"{text}: {advice}" if advice else text
+
+
+def with_types(table: pa.Table, kinds: Sequence[str]) -> pa.Table:
+    """The table with the columns that the engine's types (one a column) say more of than Arrow does."""
+    for at, told in typed(table.schema, kinds).items():
+        column = table.column(at)
+        # An answer without rows has no chunk that would say the type.
+        chunks = [told(chunk) for chunk in column.chunks or [pa.array([], column.type)]]
+        table = table.set_column(at, table.column_names[at], pa.chunked_array(chunks))
+    return table

@@ -133,8 +133,9 @@ class Changes:
         else:
             names = [pl.col(name).cast(pl.String) for name in ("market", "market_run", "feed")]
             scoped = moments.select(*names, pl.col(start).alias("at"))
-        parts = [self._by_clock(*pair, part) for pair, part in scoped.partition_by(
-            "market", "market_run", as_dict=True).items() if pair in self._runs]  # fmt: skip
+        by_run = scoped.partition_by("market", "market_run", as_dict=True).items()
+        told_of = [(str(market), str(run), part) for (market, run), part in by_run]
+        parts = [self._by_clock(market, run, part) for market, run, part in told_of if (market, run) in self._runs]
         if not parts:
             return pl.DataFrame()
         told = {"first": pl.col("at").min(), "last": pl.col("at").max(), "feeds": pl.col("feed").unique().sort()}

@@ -20,7 +20,7 @@ from carbon254.model.bars import BarRun
 from carbon254.stores.marks import Mark
 
 from . import marks
-from .answer import explain, telling, typed
+from .answer import explain, telling, with_types
 from .arrange import by_partition, engine_partition
 from .changes import Changes
 from .cutoffs import lay_out
@@ -186,12 +186,7 @@ class HotStore:
             if not (telling(table.schema) and SELECT.match(sql)):
                 return table
             kinds = _arrow(client.raw_query(f"DESCRIBE TABLE (\n{sql}\n)", fmt="ArrowStream"))["type"].to_pylist()
-        for at, told in typed(table.schema, kinds).items():
-            column = table.column(at)
-            # An answer without rows has no chunk that would say the type.
-            chunks = [told(chunk) for chunk in column.chunks or [pa.array([], column.type)]]
-            table = table.set_column(at, table.column_names[at], pa.chunked_array(chunks))
-        return table
+        return with_types(table, kinds)
 
     def command(self, sql: str) -> Any:
         """A statement of our own that changes something. Never hand it text from outside."""
