@@ -28,7 +28,7 @@ from .ddl import TABLES, VIEWS, create_table, keeps_versions
 from .frozen import Upto, bounds, computed, setting
 from .handles import Handles
 from .layout import column_changes, lifetime_changes, setting_changes
-from .literal import within, without
+from .literal import literal, within, without
 from .packing import pack
 from .port import Limits
 from .readers import Readers
@@ -76,7 +76,7 @@ class HotStore:
         lay_out(self.command, self.fetch, self._insert)
         self.command(marks.CREATE)
         self._days.lay_out(runs)
-        views = self._rows(f"SELECT name, comment FROM system.tables WHERE database = {_text(VIEWS)}")
+        views = self._rows(f"SELECT name, comment FROM system.tables WHERE database = {literal(VIEWS)}")
         for statement in create_views(catalogue().values(), {row["name"]: row["comment"] for row in views}):
             self.command(statement)
         self._drop_derived()
@@ -92,14 +92,14 @@ class HotStore:
 
     def filled(self) -> set[str]:
         """Datasets that hold rows, by the engine's own books."""
-        sql = f"SELECT name FROM system.tables WHERE database = {_text(TABLES)} AND total_rows > 0"
+        sql = f"SELECT name FROM system.tables WHERE database = {literal(TABLES)} AND total_rows > 0"
         return {row["name"] for row in self._rows(sql)}
 
     def _drop_derived(self) -> None:
         """Older versions kept derived rows in tables; nobody reads them any more."""
         names = [dataset.name for dataset in catalogue().values() if dataset.derived]
-        old = " OR ".join(f"name = {_text(name)} OR startsWith(name, {_text(name + '__')})" for name in names)
-        for row in self._rows(f"SELECT name FROM system.tables WHERE database = {_text(TABLES)} AND ({old})"):
+        old = " OR ".join(f"name = {literal(name)} OR startsWith(name, {literal(name + '__')})" for name in names)
+        for row in self._rows(f"SELECT name FROM system.tables WHERE database = {literal(TABLES)} AND ({old})"):
             self.command(f"DROP TABLE IF EXISTS {TABLES}.{row['name']} SYNC")
 
     def keep_names(self) -> None:
@@ -111,12 +111,12 @@ class HotStore:
         self._handles.give_back()
 
     def _columns(self, dataset: Dataset) -> dict[str, str]:
-        where = f"database = {_text(TABLES)} AND table = {_text(dataset.name)}"
+        where = f"database = {literal(TABLES)} AND table = {literal(dataset.name)}"
         return {row["name"]: row["type"] for row in self._rows(f"SELECT name, type FROM system.columns WHERE {where}")}
 
     def _changes(self, dataset: Dataset) -> list[str]:
-        here = f"database = {_text(TABLES)} AND"
-        stored = self._rows(f"SELECT engine_full FROM system.tables WHERE {here} name = {_text(dataset.name)}")
+        here = f"database = {literal(TABLES)} AND"
+        stored = self._rows(f"SELECT engine_full FROM system.tables WHERE {here} name = {literal(dataset.name)}")
         return [
             *column_changes(dataset, self._columns(dataset)),
             *lifetime_changes(dataset, stored[0]["engine_full"], self._keep_days),
@@ -226,7 +226,7 @@ class HotStore:
         builds (by number) had staged is taken away, so that one which still lives has nothing left to swap in.
         """
         target, staging = named(dataset), _staging(dataset, build)
-        gone = f"feed = {_text(feed)} AND {within(target, start, end)}{without(coming)}"
+        gone = f"feed = {literal(feed)} AND {within(target, start, end)}{without(coming)}"
         fresh = list(by_partition(table, target)) if table is not None and table.num_rows else []
         with self._writing[dataset]:
             held = self._rows(f"SELECT DISTINCT _partition_id AS p FROM {TABLES}.{dataset} WHERE {gone}")
@@ -252,7 +252,7 @@ class HotStore:
             self.command(f"DROP TABLE IF EXISTS {TABLES}.{staging} SYNC")
 
     def _drop_staged(self, dataset: str) -> None:
-        mine = f"database = {_text(TABLES)} AND startsWith(name, {_text(_staging(dataset))})"
+        mine = f"database = {literal(TABLES)} AND startsWith(name, {literal(_staging(dataset))})"
         for row in self._rows(f"SELECT name FROM system.tables WHERE {mine}"):
             self.command(f"DROP TABLE IF EXISTS {TABLES}.{row['name']} SYNC")
 
@@ -326,7 +326,3 @@ def _explained() -> Iterator[None]:
 
 def _staging(dataset: str, build: int = 0) -> str:
     return f"{named(dataset).name}__build{f'_{build}' if build else ''}"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
