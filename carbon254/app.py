@@ -289,7 +289,9 @@ def _rooms(
         inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
-        projector=Projector(log, hot, cache, ledger, known, clock, metrics, condition.stores.marker),
+        projector=Projector(
+            log, hot, cache, ledger, known, clock, metrics, condition.stores.marker, normaliser.unsettle
+        ),
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
@@ -302,7 +304,7 @@ def _rooms(
         reasker=Reasker(ledger, hot),
         repair=repair,
         upkeep=_upkeep(settings, log, lake, clock),
-        settler=Settler(log, normaliser, rebuilder, known, clock),
+        settler=Settler(log, ledger, normaliser, rebuilder, known, clock),
         publisher=publisher_of(settings, log, known),
         intake=intake_of(settings, log, inbox, clock) if shares and "normalise" in shares else None,
     )

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carbon254.errors import ReferenceRefused, UnknownPlace
-from carbon254.stores.decisions import Decision, open_decisions
-from carbon254.stores.raw import Provenance, RawArchive, open_raw
 
-from . import instrumentlists, placelists
 from .console import settings_of
 
 if TYPE_CHECKING:
+    from carbon254.stores.decisions import Decision
+    from carbon254.stores.raw import RawArchive
     from carbon254.stores.reference import Reference
 
 # Payloads of no feed: lists that somebody loaded.
@@ -29,6 +28,8 @@ def written_down(
 ) -> Iterator[datetime]:
     """Write down what is about to be taken into the reference store, its bytes in the raw archive; gives its moment."""
     from carbon254.engine.listed import written_down as written
+    from carbon254.stores.decisions import open_decisions
+    from carbon254.stores.raw import Provenance, open_raw
 
     settings, now = settings_of(workspace), datetime.now(UTC)
     place, facts = settings.raw_at(workspace / "raw"), dict(told)
@@ -86,6 +87,8 @@ def _take(reference: Reference, raw: RawArchive, decision: Decision) -> None:
 
 
 def _places(reference: Reference, raw: RawArchive, decision: Decision) -> None:
+    from . import placelists
+
     told = decision.told
     frame, _ = placelists.read(told["name"], raw.get(told["sha256"]))
     at = datetime.fromisoformat(told["effective"]) if told["effective"] else None
@@ -93,6 +96,8 @@ def _places(reference: Reference, raw: RawArchive, decision: Decision) -> None:
 
 
 def _instruments(reference: Reference, raw: RawArchive, decision: Decision) -> None:
+    from . import instrumentlists, placelists
+
     told = decision.told
     frame, _ = placelists.read(told["name"], raw.get(told["sha256"]))
     instrumentlists.load(reference, frame, told["source"], told["new"])

@@ -17,6 +17,7 @@ import polars as pl
 
 from carbon254.calendars import day_of, market_day_of
 from carbon254.model import Flag, Stream
+from carbon254.model.arrival import AGAIN_READ
 from carbon254.stages import arrivals, enrich, normalise
 from carbon254.stages.arrivals import Arrival, Seen
 from carbon254.stages.enrich import Directory, enrich_ticks, name_places
@@ -38,8 +39,6 @@ _PARTIAL = 0.5
 _RECORD_ROWS = 200_000
 # Beyond this share of places (and one of them) a withdrawal is a cut file rather than news.
 _KEPT_PLACES = 0.98
-# Set on the record of a payload that was carried before: stores look for its rows before they keep them.
-AGAIN_READ = "again_read"
 Releases = Callable[[str, Sequence[str]], Mapping[str, Release]]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 
 from carbon254.errors import CorruptPayload, NothingYet, PayloadRefused
 from carbon254.faults import reach
@@ -27,6 +28,7 @@ from .directories import Directories
 from .failing import is_of_the_payload, told
 from .guarding import Guard, Overrun
 from .outcome import Outcome
+from .proof import day_span
 from .quarantine import Release, releases
 from .seen import SeenStore
 from .source import Source
@@ -107,6 +109,15 @@ class Normaliser:
             outcome.refused = str(refusal)
             work.letter(None, str(refusal), "", "parse")
         return outcome
+
+    def unsettle(self, record: Record) -> None:
+        """Keep that what a record of rows came from is to be rebuilt: its arrival stands otherwise in a store."""
+        topic = record.topic.removeprefix(_ROWS)
+        days = sorted(day["partition"] for day in record.headers["days"])
+        first, last = (day_span(self._sources[topic].stream, date.fromisoformat(day)) for day in (days[0], days[-1]))
+        with self._log.transaction() as txn:
+            note_unsettled(txn, topic, [first[0].isoformat(), (last[1] - timedelta(microseconds=1)).isoformat()])
+        self.unsettled.add(topic)
 
     def append_missing(self, record: Record, batches: Sequence[NewRecord]) -> Sequence[NewRecord]:
         """Append those batches of a payload that it has not given yet; gives those."""

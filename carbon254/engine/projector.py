@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 import pyarrow as pa
 
 from carbon254.clock import Clock
 from carbon254.faults import reach
-from carbon254.model.arrival import arrival_in
+from carbon254.model import dataset
+from carbon254.model.arrival import AGAIN_READ, arrival_in
 from carbon254.stores.cache import Cache
 from carbon254.stores.hot import HotStore
+from carbon254.stores.hot.ddl import TABLES
+from carbon254.stores.hot.literal import literal
 from carbon254.stores.ledger import Ledger, Noted
 from carbon254.stores.log import Log, NewRecord, Record
 from carbon254.telemetry import Metrics
@@ -47,7 +51,10 @@ class Projector:
         clock: Clock,
         metrics: Metrics,
         marker: Marker,
+        unsettle: Callable[[Record], None],
     ) -> None:
+        """`unsettle` is told of a record whose arrival stands otherwise in the hot store."""
+        self._unsettle = unsettle
         self._marker, self._unmarked = marker, 0
         self._log, self._hot, self._cache, self._ledger = log, hot, cache, ledger
         self._sources, self._clock, self._metrics = sources, clock, metrics
@@ -71,6 +78,9 @@ class Projector:
             # Before they are stored, for afterwards they would confirm themselves.
             self._ledger.count(self._counting.of_rows(group, tables), self._clock.now())
             table = pa.concat_tables(tables).unify_dictionaries()
+            for record in group:
+                if record.headers.get(AGAIN_READ) and self._stands_otherwise(record, name):
+                    self._unsettle(record)
             self._hot.insert(name, table, _token(group))
             reach("project.inserted")
             self._metrics.stored.labels(name).inc(table.num_rows)
@@ -87,6 +97,19 @@ class Projector:
         self._unmarked = max(record.offset for record in records)
         reach("project.done")
         return held + len(records) + self._counting.step()
+
+    def _stands_otherwise(self, record: Record, name: str) -> bool:
+        """Whether the store has rows of the record's arrival that this reading of it did not give."""
+        kind, headers = dataset(name), record.headers
+        if not {"payload", "received_at", "batch_id"} <= set(kind.names):
+            return False
+        feed = record.topic.removeprefix("rows.")
+        kept = self._log.get_state(f"batches:raw.{feed}", arrival_in(headers))
+        mine = ", ".join(literal(one) for one in (json.loads(kept) if kept else [headers["batch"]]))
+        received = literal(datetime.fromisoformat(headers["received_at"]))
+        where = f"feed = {literal(feed)} AND payload = {literal(headers['sha256'])} AND received_at = {received}"
+        sql = f"SELECT 1 AS x FROM {TABLES}.{name} WHERE {where} AND batch_id NOT IN ({mine}) LIMIT 1"
+        return bool(self._hot.fetch(sql).num_rows)
 
     def note_again(self, records: Sequence[Record], counts: NewRecord) -> None:
         """Tell a ledger that is made again what a payload came to: its batches, none of which is stored anew."""

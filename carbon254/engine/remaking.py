@@ -8,8 +8,8 @@ noted as lost, so that a making that is cut off is seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import polars as pl
 import pyarrow as pa
@@ -31,15 +31,12 @@ from .marking import HOT, LAKE, LEDGER, LOG, QUALITY
 from .normaliser import Normaliser
 from .noted import COMMANDS, note_lost, note_made_again, noted_lost
 from .projector import Projector
-from .proof import day_span, days_of, raw_records
+from .proof import raw_records
 from .quarantine import HELD, PREFIX, RELEASED, TABLE, changed
 from .rebuilder import How, Rebuilder
 from .source import Source
+from .spans import spans_of
 
-# So many rows, by the ledger's count, are rebuilt at a time; whole days.
-_ROWS = 2_000_000
-_DAYS_UNCOUNTED = 31
-_MOST = 1_000_000
 _WHO = "c254 rebuild"
 _UNDER_WAY = "was being made again, and that was cut off"
 Progress = Callable[[int, int], None]
@@ -128,33 +125,17 @@ class Remaker:
 
     def _rows(self, store: str, progress: Progress) -> int:
         """Rebuild every span of every feed in one store; how many rows that came to."""
-        spans = [(source, *span) for source in self._stores.sources.values() for span in self._spans(source)]
+        spans = [
+            (source, *span)
+            for source in self._stores.sources.values()
+            for span in spans_of(source, self._stores.log, self._stores.ledger)
+        ]
         rows = 0
         for done, (source, low, high) in enumerate(spans):
             progress(done, len(spans))
             how = How(only=store, who=_WHO, why=f"the {store} is made again")
             rows += self._rebuilder.rebuild(source, low, high, self._clock.now(), None, how).rows
         return rows
-
-    def _spans(self, source: Source) -> Iterator[tuple[datetime, datetime]]:
-        """The days that payloads of a feed held rows of, as spans of about `_ROWS` rows."""
-        topic = source.stream.topic
-        days: set[str] = set()
-        for record in raw_records(self._stores.log, topic):
-            if record.span is not None:
-                days.update(days_of(source, record.span, record.span[0], record.span[1] + timedelta(microseconds=1)))
-        counted = {entry.partition: entry.rows for entry in self._stores.ledger.entries(topic, limit=_MOST)}
-        some: list[str] = []
-        rows = 0
-        for day in sorted(days):
-            more = counted.get(day, _ROWS // _DAYS_UNCOUNTED)
-            if some and rows + more > _ROWS:
-                yield _of(source, some)
-                some, rows = [], 0
-            some.append(day)
-            rows += more
-        if some:
-            yield _of(source, some)
 
     def _held(self, topic: str, source: Source) -> pa.Table | None:
         """Every statement about held rows of a feed: as the log has them, and what people decided of them."""
@@ -177,11 +158,6 @@ class Remaker:
             source = self._stores.sources.get(feed)
             if day and source is not None:
                 self._days.mark(source, day, RELEASED, release.why, release.at)
-
-
-def _of(source: Source, days: list[str]) -> tuple[datetime, datetime]:
-    first, last = (day_span(source.stream, date.fromisoformat(day)) for day in (days[0], days[-1]))
-    return first[0], last[1]
 
 
 def _span(table: pa.Table) -> tuple[datetime, datetime]:

@@ -1,8 +1,9 @@
 """Step `settle`: spans that are not what their arrivals say, read in order, are rebuilt from raw.
 
 A span is unsettled by an arrival that was carried behind one that it sorts before, and by a payload that, read again,
-gives other rows than it gave. Which span is kept in the log with what unsettled it, so that a crash forgets nothing.
-It is rebuilt once every store has taken what was in the log by then; until then readers keep what stands.
+gives other rows than it gave, by what the log or the hot store knows of it. Which span is kept in the log with what
+unsettled it, so that a crash forgets nothing. It is rebuilt once every store has taken what was in the log by then;
+until then readers keep what stands.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 
 from carbon254.clock import Clock
 from carbon254.faults import reach
+from carbon254.stores.ledger import Ledger
 from carbon254.stores.log import Log
 
 from .normaliser import UNSETTLED, Normaliser
 from .pending import under_way
 from .rebuilder import How, Rebuilder
 from .source import Source
+from .spans import spans_of
 
 WHO, WHY = "c254", "read again, or received out of order"
 
@@ -26,9 +29,15 @@ class Settler:
     """Rebuilds what is unsettled."""
 
     def __init__(
-        self, log: Log, normaliser: Normaliser, rebuilder: Rebuilder, sources: Mapping[str, Source], clock: Clock
+        self,
+        log: Log,
+        ledger: Ledger,
+        normaliser: Normaliser,
+        rebuilder: Rebuilder,
+        sources: Mapping[str, Source],
+        clock: Clock,
     ) -> None:
-        self._log, self._normaliser, self._rebuilder = log, normaliser, rebuilder
+        self._log, self._ledger, self._normaliser, self._rebuilder = log, ledger, normaliser, rebuilder
         self._sources, self._clock = sources, clock
         self._looked = False
 
@@ -47,9 +56,11 @@ class Settler:
         if under_way(self._log, topic):
             return False
         first, last = (_moment(text) for text in kept.decode().split())
-        end = last + (timedelta(days=1) if self._sources[topic].dataset.by_date else timedelta(microseconds=1))
-        self._rebuilder.rebuild(self._sources[topic], first, end, self._clock.now(), how=How(who=WHO, why=WHY))
-        reach("settle.rebuilt")
+        source = self._sources[topic]
+        end = last + (timedelta(days=1) if source.dataset.by_date else timedelta(microseconds=1))
+        for low, high in spans_of(source, self._log, self._ledger, (first, end)):
+            self._rebuilder.rebuild(source, low, high, self._clock.now(), how=How(who=WHO, why=WHY))
+            reach("settle.rebuilt")
         with self._log.transaction() as txn:
             # What was unsettled meanwhile stays.
             if txn.get_state(UNSETTLED, topic) == kept:

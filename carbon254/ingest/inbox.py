@@ -17,7 +17,7 @@ from typing import Any
 
 from carbon254.errors import Carbon254Error, PayloadRefused, TransientError, WorkspaceError
 from carbon254.faults import reach
-from carbon254.model.arrival import arrival_of
+from carbon254.model.arrival import AGAIN_READ, arrival_of
 from carbon254.stores.log import Log, NewRecord, Txn
 from carbon254.stores.raw import Provenance, RawArchive, RawRef
 from carbon254.telemetry import Metrics
@@ -113,7 +113,7 @@ class Inbox:
                 "subject": subject,
                 "received_at": arrived.received_at.isoformat(),
                 "published_at": arrived.published_at.isoformat() if arrived.published_at else None,
-            }
+            } | ({AGAIN_READ: True} if again else {})
             (offset,) = txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
             txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
             txn.put_state(f"content:{arrived.topic}", content, b"1")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+# In the headers of a record: its payload was carried before, so that stores look for its rows before they keep them.
+AGAIN_READ = "again_read"
 _DIGITS = 16
 
 

@@ -13,11 +13,14 @@ import pytest
 
 from carbon254.cli import beside
 from carbon254.errors import TransientError
+from carbon254.model.arrival import arrival_in
 from carbon254.stores.log import Log, NewRecord, open_log
 from carbon254.workspace import Workspace
 
 FEED = "iso.rt.lmp.spp"
-OURS = {FEED: [1]}
+HEADERS = {"received_at": "2025-07-01T12:00:00+00:00", "sha256": "a" * 64}
+OTHERS = HEADERS | {"sha256": "b" * 64}
+OURS = {FEED: {arrival_in(HEADERS): 1}}
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def log(workspace: Workspace) -> Iterator[Log]:
     """A log with one payload that nobody has carried, ours."""
     opened = open_log(workspace.path("log.db"))
-    assert opened.append([NewRecord(f"raw.{FEED}", None, {}, b"")]) == OURS[FEED]
+    assert opened.append([NewRecord(f"raw.{FEED}", None, HEADERS, b"")]) == [1]
     yield opened
     opened.close()
 
@@ -70,9 +73,9 @@ def node(workspace: Workspace) -> Iterator[dict[str, str]]:
 def commit(log: Log) -> None:
     """The payload is carried: it made two rows and their counts, and every consumer has taken them on."""
     with log.transaction() as txn:
-        txn.commit("normalise", f"raw.{FEED}", OURS[FEED][0])
-        made = txn.append([NewRecord(f"rows.{FEED}", None, {"raw": 1, "rows": 2}, b""),
-                           NewRecord(f"counts.{FEED}", None, {"raw": 1}, b"")])  # fmt: skip
+        txn.commit("normalise", f"raw.{FEED}", 1)
+        made = txn.append([NewRecord(f"rows.{FEED}", None, HEADERS | {"rows": 2}, b""),
+                           NewRecord(f"counts.{FEED}", None, HEADERS, b"")])  # fmt: skip
     carry(log, made, ("project", "lake"))
 
 
@@ -92,8 +95,8 @@ class Poller(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.is_set():
-            self.log.append([NewRecord(f"raw.{FEED}", None, {}, b"")])
-            self.log.append([NewRecord(f"rows.{FEED}", None, {"raw": 0, "rows": 1}, b"")])
+            self.log.append([NewRecord(f"raw.{FEED}", None, OTHERS, b"")])
+            self.log.append([NewRecord(f"rows.{FEED}", None, OTHERS | {"rows": 1}, b"")])
             self.brought += 1
             self.ended.wait(0.002)
 
@@ -127,9 +130,9 @@ def test_a_consumer_that_leaves_our_rows_lying_is_named_though_the_node_moves_ot
 ) -> None:
     poller = Poller(log)
     with log.transaction() as txn:
-        txn.commit("normalise", f"raw.{FEED}", OURS[FEED][0])
-        made = txn.append([NewRecord(f"rows.{FEED}", None, {"raw": 1, "rows": 2}, b""),
-                           NewRecord(f"counts.{FEED}", None, {"raw": 1}, b"")])  # fmt: skip
+        txn.commit("normalise", f"raw.{FEED}", 1)
+        made = txn.append([NewRecord(f"rows.{FEED}", None, HEADERS | {"rows": 2}, b""),
+                           NewRecord(f"counts.{FEED}", None, HEADERS, b"")])  # fmt: skip
     carry(log, made, tuple({"project", "lake"} - {consumer}))
     poller.start()
     with pytest.raises(TransientError, match=f"does not carry {consumer}; what was taken in is kept"):
@@ -140,7 +143,7 @@ def test_a_consumer_that_leaves_our_rows_lying_is_named_though_the_node_moves_ot
 
 def test_nothing_of_ours_is_nothing_to_wait_for(workspace: Workspace, log: Log) -> None:
     beside.wait_until_carried(workspace, log, {})
-    beside.wait_until_carried(workspace, log, {FEED: []})
+    beside.wait_until_carried(workspace, log, {FEED: {}})
 
 
 def test_a_node_in_trouble_is_named_with_its_reason(workspace: Workspace, log: Log, node: dict[str, str]) -> None:
