@@ -41,7 +41,7 @@ def mark(workspace: Path) -> object:
 
 def unmark(workspace: Path) -> None:
     """As versions before the mark left it."""
-    (workspace / "workspace.json").write_text('{"format": 1}\n', "utf-8")
+    (workspace / "workspace.json").write_text('{"format": 2}\n', "utf-8")
 
 
 def test_what_a_workspace_was_made_of_is_marked(emulated: Path, real: Path) -> None:

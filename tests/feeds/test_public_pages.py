@@ -46,7 +46,7 @@ def test_a_page_instead_of_a_public_file_is_told_with_what_to_do(
     site: tuple[Server, Fetcher, Inbox], status: int
 ) -> None:
     found = asked(site, says(status, PAGE, Content_Type="text/html"))
-    assert found.state == "failed" and found.offset is None
+    assert found.state == "failed" and found.taken is None
     assert "Please enable cookies" in found.error and "--file" in found.error and "browser" in found.error
     assert not list(records_of(site[2]._log, f"raw.{DA}"))
 

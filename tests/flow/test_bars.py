@@ -70,6 +70,7 @@ def test_missing_prices_count_for_nothing_and_retractions_leave_a_bar_without_va
     assert equal(node) == []
 
 
+@pytest.mark.slow
 def test_every_order_of_batches_gives_the_same_bars_sealed_or_not(tmp_path: Path) -> None:
     chance, said = random.Random(5), []
     with opened(tmp_path / "ws") as node:
@@ -93,6 +94,7 @@ def test_every_order_of_batches_gives_the_same_bars_sealed_or_not(tmp_path: Path
     assert said == [expected] * 4
 
 
+@pytest.mark.slow
 def test_ticks_of_two_tenants_of_one_instant_and_number_have_a_bar_each(node: Node, bring: Bring) -> None:
     owners = [("acme", "ice"), ("zenith", "ice"), ("acme", "cme")]
     rows = [tick(float(at * 10 + number), tenant=tenant, source=source, sequence=number, quantity=0.1 * number)
@@ -105,6 +107,7 @@ def test_ticks_of_two_tenants_of_one_instant_and_number_have_a_bar_each(node: No
     assert equal(node) == [] and len(node.hot.sealing.unsealed()) == 1
 
 
+@pytest.mark.slow
 def test_a_judged_day_is_sealed_and_a_correction_opens_that_day_alone(tmp_path: Path) -> None:
     chance = random.Random(1)
     with opened(tmp_path / "ws") as node:
@@ -130,6 +133,7 @@ POINTS = ("hot.days_changed", "hot.packed", "hot.inserted", "project.inserted", 
           "seal.stored", "seal.done")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_reader_meets_one_bar_a_window_wherever_the_writer_dies(tmp_path: Path, point: str) -> None:
     chance = random.Random(point)
@@ -148,6 +152,7 @@ def test_a_reader_meets_one_bar_a_window_wherever_the_writer_dies(tmp_path: Path
         assert equal(node) == [] and node.hot.sealing.unsealed() == []
 
 
+@pytest.mark.slow
 def test_readers_beside_a_writer_meet_one_bar_a_window_of_prices_that_stand_together(tmp_path: Path) -> None:
     """Every price of a delivery is the same number, so a bar that mixes two states has a mean that is none of them."""
     end = "07/01/2025 04:45:00"
@@ -179,6 +184,7 @@ def test_readers_beside_a_writer_meet_one_bar_a_window_of_prices_that_stand_toge
         assert wrong == [] and len(seen) > 1
 
 
+@pytest.mark.slow
 def test_a_receipt_of_bars_verifies_after_a_correction_and_a_seal(node: Node, bring: Bring) -> None:
     ask = "SELECT location_id, open, close FROM ohlc_bars WHERE width = '1h' ORDER BY location_id"
     bring(RT, spp({"A": 10.0, "B": 12.0}), "RTBM-LMP-SL-1.csv", NOW, "1")

@@ -44,8 +44,9 @@ def table(told: list[dict[str, object]]) -> pa.Table:
 
 
 def changes() -> Iterator[tuple[str, object]]:
-    yield from {"place": "C", "id": "y", "start": AT - timedelta(days=1), "day": AT.date() + timedelta(days=1), "price": 20.000000001,
-                "flags": 7, "number": 12, "whole": 13}.items()  # fmt: skip
+    day = timedelta(days=1)
+    yield from {"place": "C", "id": "y", "start": AT - day, "day": AT.date() + day, "price": 20.000000001, "flags": 7,
+                "number": 12, "whole": 13}.items()  # fmt: skip
 
 
 def test_the_order_of_rows_and_of_a_dictionary_and_chunks_decide_nothing() -> None:

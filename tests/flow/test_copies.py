@@ -22,7 +22,7 @@ from carbon254.engine.claiming import refuse_the_originals
 from carbon254.errors import SettingsError
 from carbon254.ingest import Arrived
 from carbon254.settings import Settings
-from carbon254.workspace import Workspace
+from carbon254.workspace import FORMAT, Workspace
 
 TABLE = "interval_prices"
 
@@ -81,6 +81,7 @@ def test_a_copy_gets_a_uuid_of_its_own_and_both_are_written(folder: Path, tmp_pa
     assert f"a copy of the workspace {first}" in told
 
 
+@pytest.mark.slow
 def test_a_copy_has_topics_of_its_own_and_the_original_keeps_its(folder: Path, tmp_path: Path) -> None:
     copy = copied(folder, tmp_path / "copy")
     for place in (folder, copy):
@@ -92,6 +93,7 @@ def test_a_copy_has_topics_of_its_own_and_the_original_keeps_its(folder: Path, t
     assert with_prefix(named, Workspace(copy)).kafka_prefix == "desk."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["kafka_prefix", "raw_url", "ledger_url"])
 def test_a_copy_is_refused_a_place_that_the_original_holds(setting: str, folder: Path, tmp_path: Path) -> None:
     """Where a place is named, and what stands there is the original's, a copy says so instead of writing there."""
@@ -121,6 +123,7 @@ def test_a_copy_is_refused_a_place_that_the_original_holds(setting: str, folder:
         assert node.condition.lost == {}
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_copy_is_another_one(folder: Path, tmp_path: Path) -> None:
     copy = copied(folder, tmp_path / "copy")
     assert Workspace(copy).identify() == "copied"
@@ -131,6 +134,7 @@ def test_a_copy_of_a_copy_is_another_one(folder: Path, tmp_path: Path) -> None:
     assert Workspace(copy).identify() == "same"
 
 
+@pytest.mark.slow
 def test_a_renamed_workspace_is_the_same(folder: Path, tmp_path: Path) -> None:
     first = identity(folder)
     folder.rename(tmp_path / "elsewhere")
@@ -143,6 +147,7 @@ def test_a_renamed_workspace_is_the_same(folder: Path, tmp_path: Path) -> None:
     assert held(tmp_path / "elsewhere") == all_of([20.0, 30.0])
 
 
+@pytest.mark.slow
 def test_a_workspace_whose_original_is_gone_was_moved(folder: Path, tmp_path: Path) -> None:
     first, there = identity(folder), copied(folder, tmp_path / "there")
     shutil.rmtree(folder)
@@ -152,6 +157,7 @@ def test_a_workspace_whose_original_is_gone_was_moved(folder: Path, tmp_path: Pa
     assert held(there) == all_of([20.0, 30.0])
 
 
+@pytest.mark.slow
 def test_a_restored_workspace_takes_in_again_what_only_its_raw_archive_kept(folder: Path, tmp_path: Path) -> None:
     backup = copied(folder, tmp_path / "backup")
     bring(folder, 30.0, 1)
@@ -166,6 +172,7 @@ def test_a_restored_workspace_takes_in_again_what_only_its_raw_archive_kept(fold
     assert held(folder) == all_of([20.0, 30.0])
 
 
+@pytest.mark.slow
 def test_a_symbolic_link_to_a_workspace_is_the_workspace(folder: Path, tmp_path: Path) -> None:
     first = identity(folder)
     (tmp_path / "link").symlink_to(folder)
@@ -186,6 +193,7 @@ def mounted(folder: Path, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(target)], check=True)
 
 
+@pytest.mark.slow
 def test_two_mounts_of_one_folder_are_one_workspace(folder: Path, mounted: Path) -> None:
     first = identity(folder)
     bring(mounted, 30.0, 1)
@@ -195,8 +203,9 @@ def test_two_mounts_of_one_folder_are_one_workspace(folder: Path, mounted: Path)
     assert held(mounted) == all_of([20.0, 30.0, 40.0])
 
 
+@pytest.mark.slow
 def test_an_older_workspace_without_a_uuid_gets_one(folder: Path) -> None:
-    (folder / "workspace.json").write_text(json.dumps({"format": 1, "emulated": True}))
+    (folder / "workspace.json").write_text(json.dumps({"format": FORMAT, "emulated": True}))
     bring(folder, 30.0, 1)
     assert Workspace(folder).emulated() is True
     assert len(identity(folder)) == 32

@@ -76,6 +76,7 @@ def test_reprocessing_twice_stores_nothing_twice(node: Node) -> None:
     assert lake_count(node.workspace.root) == 9
 
 
+@pytest.mark.slow
 def test_the_same_file_comes_again_under_another_name_and_afresh(node: Node) -> None:
     bring(node, spp(PLACES))
     before = stored(node)
@@ -94,6 +95,7 @@ def test_a_price_that_goes_back_is_three_changes_in_every_store(node: Node) -> N
     assert len(node.ledger.counts(RT)) == 3
 
 
+@pytest.mark.slow
 def test_a_replay_adds_nothing_to_any_store(node: Node) -> None:
     for minutes, price in enumerate((23.0, 99.0, 23.0)):
         bring(node, spp(PLACES | {"LOC_3": price}), minutes)
@@ -105,6 +107,7 @@ def test_a_replay_adds_nothing_to_any_store(node: Node) -> None:
     assert (node.hot.hash(TABLE), lake_hash(node)) == hashes
 
 
+@pytest.mark.slow
 def test_an_edited_copy_is_an_arrival_of_its_own_and_is_stored_once(node: Node) -> None:
     bring(node, spp(PLACES | {"LOC_3": "n/a"}))
     letters = node.log.letters(status="open")
@@ -116,6 +119,7 @@ def test_an_edited_copy_is_an_arrival_of_its_own_and_is_stored_once(node: Node) 
     assert lake_rows(node.workspace.root, "SELECT count(DISTINCT payload) FROM rows") == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_mended_parser_replaces_what_the_older_one_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every price was read wrong, and a line not at all."""
     many = {f"LOC_{i:03}": 20.0 + i for i in range(200)}
@@ -178,6 +182,7 @@ def test_in_whatever_order_arrivals_are_carried_every_store_says_the_same(tmp_pa
     assert len(found) == 1
 
 
+@pytest.mark.slow
 def test_released_rows_go_out_once_however_often_they_are_released(node: Node) -> None:
     """Read again with the decision kept, the payload gives the same rows."""
     from carbon254.engine.quarantine import Release

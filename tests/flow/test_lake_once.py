@@ -59,6 +59,7 @@ def again(node: Node, **headers: Any) -> None:
     carry(node)
 
 
+@pytest.mark.slow
 def test_the_table_says_which_log_its_offset_is_of(tmp_path: Path) -> None:
     with opened(tmp_path / "ws") as node:
         bring(node, 20.0)
@@ -76,6 +77,7 @@ def test_what_is_read_again_any_number_of_times_is_there_once(tmp_path: Path) ->
         assert not node.log.lag("lake", "rows.")
 
 
+@pytest.mark.slow
 def test_one_step_that_carries_a_batch_and_its_repetitions_stores_it_once(tmp_path: Path) -> None:
     with opened(tmp_path / "ws") as node:
         data = spp({"A": 20.0})
@@ -91,6 +93,7 @@ def test_one_step_that_carries_a_batch_and_its_repetitions_stores_it_once(tmp_pa
         assert counted(tmp_path / "ws") == {("A", 20.0): 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["anew", "younger"])
 def test_the_same_rows_in_another_log_are_there_once(tmp_path: Path, named: str) -> None:
     """Named anew: a log that gives offsets again. Younger: deleted, and fed from the same payloads."""
@@ -115,6 +118,7 @@ def test_the_same_rows_in_another_log_are_there_once(tmp_path: Path, named: str)
         assert counted(folder) == before + Counter({("A", 50.0): 1})
 
 
+@pytest.mark.slow
 def test_a_death_between_the_commit_and_the_consumers_offset_doubles_nothing(tmp_path: Path) -> None:
     class Died(BaseException):
         pass
@@ -132,6 +136,7 @@ def test_a_death_between_the_commit_and_the_consumers_offset_doubles_nothing(tmp
         assert counted(tmp_path / "ws") == before and set(before.values()) == {1}
 
 
+@pytest.mark.slow
 def test_another_reading_takes_the_place_of_the_first_in_the_commit_that_adds_it(tmp_path: Path) -> None:
     from carbon254.engine.codec import decode, encode
 
@@ -157,6 +162,7 @@ def test_another_reading_takes_the_place_of_the_first_in_the_commit_that_adds_it
         assert seen == [first, first, mended_now] and counted(tmp_path / "ws") == mended_now
 
 
+@pytest.mark.slow
 def test_records_that_are_new_share_a_commit_and_a_repetition_begins_another(tmp_path: Path) -> None:
     from carbon254.engine.lakekeeper import alike
 

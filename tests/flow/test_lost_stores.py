@@ -139,6 +139,7 @@ def take_away(folder: Path, older: Path, names: list[str], way: str) -> None:
             shutil.copytree(path, target, symlinks=True) if path.is_dir() else shutil.copy(path, target)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("way", ["deleted", "older"])
 @pytest.mark.parametrize("command", STORES)
 def test_a_lost_store_is_seen_and_made_again_as_it_was(
@@ -168,6 +169,7 @@ def differing(one: dict[str, object], other: dict[str, object]) -> dict[str, tup
     return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
 
 
+@pytest.mark.slow
 def test_a_deleted_log_is_taken_from_the_raw_archive_with_what_people_decided(
     worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
 ) -> None:
@@ -185,6 +187,7 @@ def test_a_deleted_log_is_taken_from_the_raw_archive_with_what_people_decided(
         assert (node.condition.lost, node.condition.notes) == ({}, {})
 
 
+@pytest.mark.slow
 def test_log_and_hot_store_lost_together_come_back(
     worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
 ) -> None:
@@ -196,6 +199,7 @@ def test_log_and_hot_store_lost_together_come_back(
         assert node.trouble() == {}
 
 
+@pytest.mark.slow
 def test_a_replay_is_refused_while_the_lake_holds_rows_of_arrivals_that_the_log_lacks(
     worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
 ) -> None:
@@ -211,6 +215,7 @@ def test_a_replay_is_refused_while_the_lake_holds_rows_of_arrivals_that_the_log_
         assert node.lake.count(TABLE) == before
 
 
+@pytest.mark.slow
 def test_a_rebuild_without_its_payloads_names_them_and_is_told_as_unfinished(
     worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
 ) -> None:
@@ -229,6 +234,7 @@ def invoke(*words: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["deleted", "older"])
 def test_a_lost_reference_store_is_made_again_from_lists_and_renames(way: str, tmp_path: Path) -> None:
     folder, older = tmp_path / "ws", tmp_path / "older"
@@ -259,6 +265,7 @@ def test_a_lost_reference_store_is_made_again_from_lists_and_renames(way: str, t
         assert node.reference.resolve("SPP", "NODE ONE").location_id == "N9"
 
 
+@pytest.mark.slow
 def test_ready_tells_what_is_lost_and_what_was_healed(
     worlds: Callable[[], tuple[Path, Path, dict[str, object]]],
 ) -> None:

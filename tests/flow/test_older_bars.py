@@ -50,6 +50,7 @@ def right(node: Node) -> bool:
     return bool(computed(node.hot)) and not differing(computed(node.hot), twin(node.hot, list(streams().values())))
 
 
+@pytest.mark.slow
 def test_bars_of_an_older_workspace_are_computed_from_its_rows(tmp_path: Path) -> None:
     given(tmp_path / "ws")
     with opened(tmp_path / "ws") as node:
@@ -60,6 +61,7 @@ def test_bars_of_an_older_workspace_are_computed_from_its_rows(tmp_path: Path) -
         assert right(node)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["hot.days_begun", "hot.days_told"])
 def test_an_older_workspace_is_right_after_a_crash_at_any_step(tmp_path: Path, place: str) -> None:
     given(tmp_path / "ws")
@@ -69,6 +71,7 @@ def test_an_older_workspace_is_right_after_a_crash_at_any_step(tmp_path: Path, p
         assert right(node)
 
 
+@pytest.mark.slow
 def test_a_card_with_another_clock_or_interval_begins_its_days_anew(tmp_path: Path) -> None:
     with opened(tmp_path / "ws") as node:
         bring(node, "iso.rt.lmp.spp", spp({"WR_HUB": 25.0}), "RTBM-LMP-SL-202507011205.csv")
@@ -80,6 +83,7 @@ def test_a_card_with_another_clock_or_interval_begins_its_days_anew(tmp_path: Pa
         assert right(node)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FORMAT_1.exists(), reason="../shared/workspaces is not there")
 def test_the_workspace_of_format_1_answers_as_it_did(tmp_path: Path) -> None:
     packed = FORMAT_1 / "format-1.workspace.tar.zst"

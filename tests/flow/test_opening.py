@@ -52,7 +52,7 @@ def test_where_a_room_does_not_open_the_others_are_given_up(
 
 def test_where_the_tables_cannot_be_made_the_store_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(HotStore, "ensure", lambda _: (_ for _ in ()).throw(ValueError("no tables")))
+        patch.setattr(HotStore, "ensure", lambda *_: (_ for _ in ()).throw(ValueError("no tables")))
         with pytest.raises(ValueError, match="no tables"):
             open_node(Settings(workspace=tmp_path / "ws"), {})
     with open_node(Settings(workspace=tmp_path / "ws"), {}) as node:

@@ -98,6 +98,7 @@ def letters(node: Node) -> list[Letter]:
     return node.log.letters(status="open")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_poisoned_payload_is_a_letter_and_what_comes_behind_it_is_carried(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -117,6 +118,7 @@ def test_a_poisoned_payload_is_a_letter_and_what_comes_behind_it_is_carried(
         assert node.log.lag("normalise", "raw.") == 0
 
 
+@pytest.mark.slow
 def test_a_poisoned_feed_leaves_all_others_on_time_in_a_running_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +146,7 @@ def test_a_store_that_is_away_is_no_fault_of_the_payload(tmp_path: Path, monkeyp
         assert not letters(node) and node.log.lag("normalise", "raw.") == 1
 
 
+@pytest.mark.slow
 def test_a_payload_that_is_not_in_the_archive_is_a_letter(tmp_path: Path) -> None:
     with open_node(Settings(workspace=tmp_path / "ws"), {}, ManualClock(NOW)) as node:
         accept(node, RT, spp({"A": 1.0}), "a.csv")

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_bars_of_recorded_prices_are_those_of_the_twin(recorded: Path, tmp_path: Path) -> None:
     with open_node(Settings(workspace=tmp_path / "ws"), {}, ManualClock(NOW)) as node:
         for facts in FACTS:
@@ -34,6 +35,7 @@ def test_bars_of_recorded_prices_are_those_of_the_twin(recorded: Path, tmp_path:
         assert differing(computed(node.hot), expected) == []
 
 
+@pytest.mark.slow
 def test_runs_of_the_files_are_all_there(recorded: Path, node: Node) -> None:
     found = node.hot.fetch("SELECT market, market_run FROM store.bar_runs").to_pylist()
     known = {(row["market"], row["market_run"]) for row in found}

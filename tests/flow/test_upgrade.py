@@ -95,6 +95,7 @@ def test_answers_and_receipts_are_as_they_were_and_raw_is_untouched(folder: Path
     assert upgrade(folder).left() == []
 
 
+@pytest.mark.slow
 def test_a_check_says_what_is_to_be_done_and_changes_nothing(folder: Path) -> None:
     before = everything(folder)
     assert upgrade(folder).left() == list(upgrade(folder).steps)
@@ -130,6 +131,7 @@ def test_an_upgrade_that_is_cut_off_anywhere_goes_on(folder: Path) -> None:
     assert_as_before(folder)
 
 
+@pytest.mark.slow
 def test_receipts_hold_where_the_log_is_made_again(folder: Path) -> None:
     """The places in the log of before are written down beside the raw payloads."""
     run(folder)

@@ -80,6 +80,7 @@ def said(node: Node) -> dict[str, object]:
     }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("way", WAYS)
 def test_what_a_younger_log_lacks_reaches_every_store_once(way: str, tmp_path: Path) -> None:
     folder = tmp_path / "ws"
@@ -96,6 +97,7 @@ def test_what_a_younger_log_lacks_reaches_every_store_once(way: str, tmp_path: P
         assert said(node) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_what_comes_after_a_younger_log_reaches_every_store(way: str, tmp_path: Path) -> None:
     folder = tmp_path / "ws"
@@ -110,6 +112,7 @@ def test_what_comes_after_a_younger_log_reaches_every_store(way: str, tmp_path: 
     assert lake.count(40.0) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_replay_after_a_younger_log_was_healed_changes_nothing(way: str, tmp_path: Path) -> None:
     folder = tmp_path / "ws"
@@ -120,6 +123,7 @@ def test_a_replay_after_a_younger_log_was_healed_changes_nothing(way: str, tmp_p
         assert node.hot.hash(TABLE) == before["hot"]
 
 
+@pytest.mark.slow
 def test_healing_that_is_cut_off_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from carbon254.engine import condition
 
@@ -135,6 +139,7 @@ def test_healing_that_is_cut_off_is_done_again(tmp_path: Path, monkeypatch: pyte
         assert said(node) == before
 
 
+@pytest.mark.slow
 def test_an_opening_where_nothing_is_wrong_lists_no_arrivals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from carbon254.engine import younger
 
