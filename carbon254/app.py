@@ -58,7 +58,7 @@ from carbon254.stores.log import Log, identity_of
 from carbon254.stores.metrics import MetricStore, open_metrics
 from carbon254.stores.raw import RawArchive, open_raw
 from carbon254.stores.reference import Reference, open_reference
-from carbon254.telemetry import Metrics
+from carbon254.telemetry import Metrics, log_to_standard_error
 from carbon254.workspace import Workspace
 
 # What nodes on one log share: each feed's partitions by consumer, the lake as a whole (its offsets are one row).
@@ -199,6 +199,7 @@ def open_node(
     `shares` are consumers that share their topics with other nodes on the log (see `SHARES`). Against the emulator,
     arrival times are the emulator's. Raises WorkspaceError and SettingsError.
     """
+    log_to_standard_error()
     clock = clock or (ServerClock() if settings.emulator_url else SystemClock())
     workspace = Workspace(settings.workspace)
     workspace.claim()

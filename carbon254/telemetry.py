@@ -29,6 +29,12 @@ def configure_logging(level: str = "info", json: bool | None = None) -> None:
     )
 
 
+def log_to_standard_error() -> None:
+    """Unless somebody has said where logs go: standard output is for what was asked."""
+    if not structlog.is_configured():
+        configure_logging("warning")
+
+
 class Metrics:
     """The counters of one node, in a registry of its own so that two nodes in one process do not mix."""
 

@@ -41,6 +41,8 @@ def twin(hot: HotStore, streams: list[Stream]) -> dict[tuple[Any, ...], Any]:
     columns = ("tenant", "source", "market", "instrument", "price", "quantity", "flags", *ORDERED_BY)
     ticks = _plain(hot, f"SELECT {', '.join(columns)} FROM market_ticks")
     parts += [_of_ticks(ticks, width) for width in WIDTHS] if ticks.height else []
+    if not parts:
+        return {}
     return _by_key(pl.concat([part.select(*KEY, *SAID, "mean") for part in parts], how="vertical_relaxed"))
 
 

@@ -98,7 +98,7 @@ def test_verify_reads_each_payload_once_and_counts_what_it_compared(made: Path) 
             "lake rows",
             "hot parts",
             "lake files",
-            "hours with bars",
+            "days with bars",
         ):
             assert asked.compared[name] > 0, name
         assert asked.compared["hot rows"] == asked.compared["lake rows"]

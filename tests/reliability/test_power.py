@@ -62,6 +62,7 @@ WORKS = {
     "stores/lake/lasting.py": "lake", "stores/hot/handles.py": "hot", "stores/hot/ddl.py": "hot",
     "stores/ledger/clickhouse.py": "history", "stores/hot/clickhouse.py": "hot", "stores/ledger/tables.py": "ledger",
     "stores/reference/database.py": "reference", "stores/lake/opening.py": "lake",
+    "stores/decisions/folder.py": "decisions",
 }  # fmt: skip
 
 
