@@ -277,22 +277,20 @@ def _rooms(
     quality = open_metrics(settings.ledger_at(workspace.path("quality.db")))
     verdicts = open_metrics(settings.ledger_at(workspace.path("quality.db")), "verdict")
     opened.callback(verdicts.close)
-    marker = _marker(settings, workspace, log, hot)
-    watched = Watched(log, hot, lake, ledger, verdicts, reference, decisions, known, marker, settings.ttl_days > 0)
+    before, forgets = _marker(settings, workspace, log, hot), settings.ttl_days > 0
+    watched = Watched(log, hot, lake, ledger, verdicts, reference, decisions, known, before, forgets)
     condition = examine(watched, raw, origin, clock.now())
-    days = DayJudge(hot, ledger, quality, verdicts, known, clock, _carried(log), condition.stores.marker)
+    marker = condition.stores.marker
+    days = DayJudge(hot, ledger, quality, verdicts, known, clock, _carried(log), marker)
     sealer = BarSealer(hot, known, clock, repair, shared=bool(settings.hot_url))
     inbox, decider = Inbox(raw, log, metrics), Decider(decisions, clock)
-    withholding = Withholding(log, hot, ledger, days)
-    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, withholding, clock)
+    rebuilder = Rebuilder(log, normaliser, hot, lake, ledger, Withholding(log, hot, ledger, days), clock)
     pipeline = Pipeline(
         log=log,
         inbox=inbox,
         fetcher=Fetcher(base_urls(settings), secrets, clock, open_budget(workspace.path("budget.db"))),
         normaliser=normaliser,
-        projector=Projector(
-            log, hot, cache, ledger, known, clock, metrics, condition.stores.marker, normaliser.unsettle
-        ),
+        projector=Projector(log, hot, cache, ledger, known, clock, metrics, marker, normaliser.unsettle),
         lakekeeper=Lakekeeper(log, lake, known, settings.lake_commit_seconds),
         rebuilder=rebuilder,
         prover=Prover(log, hot, lake, ledger),
