@@ -19,7 +19,6 @@ from carbon254.model import dataset as named
 from carbon254.model.bars import BarRun
 from carbon254.stores.marks import Mark
 
-from . import marks
 from .answer import explain, telling, with_types
 from .arrange import by_partition, engine_partition
 from .changes import Changes
@@ -29,6 +28,9 @@ from .frozen import Upto, bounds, computed, setting
 from .handles import Handles
 from .layout import column_changes, lifetime_changes, setting_changes
 from .literal import literal, within, without
+from .marks import CREATE as CREATE_MARKS
+from .marks import keep as keep_mark
+from .marks import read as read_marks
 from .packing import pack
 from .port import Limits
 from .readers import Readers
@@ -74,7 +76,7 @@ class HotStore:
             for change in self._changes(dataset):
                 self.command(change)
         lay_out(self.command, self.fetch, self._insert)
-        self.command(marks.CREATE)
+        self.command(CREATE_MARKS)
         self._days.lay_out(runs)
         views = self._rows(f"SELECT name, comment FROM system.tables WHERE database = {literal(VIEWS)}")
         for statement in create_views(catalogue().values(), {row["name"]: row["comment"] for row in views}):
@@ -84,11 +86,11 @@ class HotStore:
 
     def marks(self) -> list[Mark]:
         """How far the store has come, in which logs."""
-        return marks.read(self.fetch)
+        return read_marks(self.fetch)
 
     def keep_mark(self, mark: Mark) -> None:
         """Note how far the store has come; never back."""
-        marks.keep(self.command, mark)
+        keep_mark(self.command, mark)
 
     def filled(self) -> set[str]:
         """Datasets that hold rows, by the engine's own books."""

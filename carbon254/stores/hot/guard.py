@@ -19,9 +19,10 @@ from typing import Any, Protocol
 
 from carbon254.errors import QueryRefused
 
-from . import parsed, tree
 from .ddl import VIEWS
 from .literal import literal
+from .parsed import uses_of as parsed_uses_of
+from .tree import applies, read_tree, uses_of
 from .uses import Uses
 from .vocabulary import Vocabulary
 
@@ -75,17 +76,17 @@ def check(sql: str, params: Mapping[str, Any] | None, engine: Engine, known: Voc
         if explained is None:
             raise QueryRefused("only EXPLAIN [PLAN | PIPELINE | SYNTAX | ESTIMATE | QUERY TREE] SELECT … is available")
         inner = explained["rest"]
-    root = tree.read_tree(engine.text(f"EXPLAIN AST {inner}", params))
-    found = tree.uses_of(root)
-    if first not in ("DESCRIBE", "DESC") and len(inner) <= _LONGEST_PARSED and (used := parsed.uses_of(inner)):
+    root = read_tree(engine.text(f"EXPLAIN AST {inner}", params))
+    found = uses_of(root)
+    if first not in ("DESCRIBE", "DESC") and len(inner) <= _LONGEST_PARSED and (used := parsed_uses_of(inner)):
         used.lambdas |= found.lambdas
         known.judge(used)
     known.judge(found)
-    if tree.applies(root):
+    if applies(root):
         for text in _applied(statement):
             # The tree does not show what an APPLY does: it is read by itself.
-            root = tree.read_tree(engine.text(f"EXPLAIN AST SELECT arrayMap({text}, [1])", params))
-            known.judge(tree.uses_of(root))
+            root = read_tree(engine.text(f"EXPLAIN AST SELECT arrayMap({text}, [1])", params))
+            known.judge(uses_of(root))
     return statement
 
 

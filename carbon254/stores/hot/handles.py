@@ -28,8 +28,9 @@ from carbon254.lasting import sync_folder
 from carbon254.memory import resident
 from carbon254.walking import matching
 
-from . import embedded
 from .ddl import VIEWS
+from .embedded import SETTINGS as ENGINE_SETTINGS
+from .embedded import load
 from .literal import literal
 from .port import Limits
 from .sessions import ALWAYS, EMBEDDED, Session, open_session
@@ -60,7 +61,7 @@ class Handles:
         self._claim = _claim(url)
         try:
             if url.startswith(EMBEDDED):
-                embedded.load()
+                load()
             # Stays open until close(): the engine lives as long as one of its handles does.
             self._anchor = clickhouse_connect.get_client(dsn=url, **_unshared(url))
             self._anchor.command(f"CREATE DATABASE IF NOT EXISTS {VIEWS}")
@@ -219,7 +220,7 @@ def _unshared(url: str) -> dict[str, Any]:
     The client would take a port other than 8443 for one without TLS, whatever the scheme says.
     """
     if url.startswith(EMBEDDED):
-        return {"chdb_options": embedded.SETTINGS}
+        return {"chdb_options": ENGINE_SETTINGS}
     return {"autogenerate_session_id": False, "interface": urlsplit(url).scheme}
 
 

@@ -22,9 +22,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from carbon254.errors import QueryRefused
 
-from . import embedded
 from .answer import explain
 from .ddl import VIEWS
+from .embedded import load
 from .port import Limits
 
 Params = Mapping[str, Any] | None
@@ -88,7 +88,7 @@ class _Embedded:
 
     def __init__(self, folder: str, settings: Mapping[str, Any], mark: str) -> None:
         self.mark = mark
-        self._engine = embedded.load().connect(os.path.realpath(folder))
+        self._engine = load().connect(os.path.realpath(folder))
         given = ", ".join(f"{name} = '{_escaped(str(value))}'" for name, value in settings.items())
         with _told():
             self._engine.query(f"USE {VIEWS}", "TSV")
