@@ -25,7 +25,7 @@ _CARRIES = {
     Stage.normalise: ("intake", "normalise"),
     Stage.enrich: ("publish",),
     Stage.aggregate: ("bars",),
-    Stage.project: ("project", "lake", "audit", "housekeeping", "upkeep"),
+    Stage.project: ("project", "lake", "settle", "audit", "housekeeping", "upkeep"),
 }
 
 

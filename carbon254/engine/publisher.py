@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from carbon254.model import Stream
+from carbon254.model.arrival import arrival_in
 from carbon254.model.avro import published_schema
 from carbon254.stores.log import Log, Published, Record
 from carbon254.wire.avro import Encoder
@@ -61,5 +62,7 @@ class Publisher:
         head = frame(self._registry.id(self._prefix + topic, schema))
         key = next((name for name in _KEYS if name in table.column_names), None)
         keys = pl.Series(table.column(key)).to_list() if key else [None] * table.num_rows
+        # A message cannot be taken back: by these a reader tells one that comes again, also out of another log.
+        told = {"arrival": arrival_in(record.headers), "batch": record.headers["batch"]}
         for name, body in zip(keys, self._encoders[topic].encode(table, head), strict=True):
-            yield Published(topic, name.encode() if name else None, body)
+            yield Published(topic, name.encode() if name else None, body, told)

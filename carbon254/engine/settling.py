@@ -22,6 +22,7 @@ from .rebuilder import How, Rebuilder
 from .source import Source
 from .spans import spans_of
 
+_EVERY_S = 60.0
 WHO, WHY = "c254", "read again, or received out of order"
 
 
@@ -39,13 +40,14 @@ class Settler:
     ) -> None:
         self._log, self._ledger, self._normaliser, self._rebuilder = log, ledger, normaliser, rebuilder
         self._sources, self._clock = sources, clock
-        self._looked = False
+        self._look_s = 0.0
 
     def step(self) -> int:
         """Rebuild the spans that wait for nothing more; how many."""
-        if not self._looked:
+        if self._clock.monotonic() >= self._look_s:
+            # Also what other processes noted, and this one before it was started.
             self._normaliser.unsettled |= {topic for topic in self._sources if self._log.get_state(UNSETTLED, topic)}
-            self._looked = True
+            self._look_s = self._clock.monotonic() + _EVERY_S
         return sum(self._settle(topic) for topic in sorted(self._normaliser.unsettled))
 
     def _settle(self, topic: str) -> bool:
