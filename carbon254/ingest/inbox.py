@@ -76,7 +76,6 @@ class Inbox:
         self._raw, self._log, self._metrics = raw, log, metrics
         self.full = ""
         self._refused: tuple[Exception, float] | None = None
-        self._newest: dict[str, datetime] = {}
 
     def accept(self, arrived: Arrived, marks: Sequence[Mark] = ()) -> tuple[str, bool]:
         """(SHA-256 of the payload, whether it is new); see `take`."""
@@ -92,7 +91,8 @@ class Inbox:
         """
         if self.full:
             raise WorkspaceError(f"{self.full}; raise C254_DISK_BUDGET_GB, or move older data away")
-        arrived = self._after_the_last(arrived, again)
+        newest = self._newest(arrived.topic)
+        arrived = arrived if again else self._after_the_last(arrived, newest)
         reference = self._put(arrived)
         reach("inbox.archived")
         arrival = arrival_of(arrived.received_at, reference.sha256)
@@ -117,24 +117,22 @@ class Inbox:
             (offset,) = txn.append([NewRecord(f"raw.{arrived.topic}", None, headers, b"")])
             txn.put_state(f"latest:{arrived.topic}", subject, content.encode())
             txn.put_state(f"content:{arrived.topic}", content, b"1")
-            txn.put_state(
-                _NEWEST, arrived.topic, max(arrived.received_at, self._newest[arrived.topic]).isoformat().encode()
-            )
+            txn.put_state(_NEWEST, arrived.topic, max(arrived.received_at, newest).isoformat().encode())
             reach("inbox.noted")
         reach("inbox.accepted")
         self._metrics.payloads.labels(arrived.topic).inc()
         return Accepted(reference.sha256, offset, arrival)
 
-    def _after_the_last(self, arrived: Arrived, again: bool) -> Arrived:
+    def _after_the_last(self, arrived: Arrived, newest: datetime) -> Arrived:
         """Arrivals are ordered by when they were received: of two at one moment of the clock the second was later."""
-        if arrived.topic not in self._newest:
-            kept = self._log.get_state(_NEWEST, arrived.topic)
-            self._newest[arrived.topic] = datetime.fromisoformat(kept.decode()) if kept else _EVER
-        newest = self._newest[arrived.topic]
-        if not again and arrived.received_at <= newest < arrived.received_at + _JITTER:
-            arrived = replace(arrived, received_at=newest + timedelta(microseconds=1))
-        self._newest[arrived.topic] = max(newest, arrived.received_at)
+        if arrived.received_at <= newest < arrived.received_at + _JITTER:
+            return replace(arrived, received_at=newest + timedelta(microseconds=1))
         return arrived
+
+    def _newest(self, topic: str) -> datetime:
+        """When the newest arrival of a feed was received."""
+        kept = self._log.get_state(_NEWEST, topic)
+        return datetime.fromisoformat(kept.decode()) if kept else _EVER
 
     def answer(self) -> None:
         """Raise what the archive last said, where it refused a payload a moment ago; else see that it answers."""

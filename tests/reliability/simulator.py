@@ -202,8 +202,8 @@ class Case:
             yield f"hot store and lake differ: {hot - lake} / {lake - hot}"
         if any(many > 1 for many in hot.values()):
             yield f"versions are there twice: {hot}"
-        if (told := {key[:2] for key in hot}) != set(self.twin.versions):
-            yield f"keys {told} and not {set(self.twin.versions)}"
+        if (told := {key[:2] for key in hot}) != self.twin.keys():
+            yield f"keys {told} and not {self.twin.keys()}"
 
     def _prices(self, view: str) -> dict[tuple[str, datetime], float | None]:
         rows = self._fetch(f"SELECT location_id, interval_start, lmp FROM {view} WHERE {self._day()}")
@@ -246,7 +246,7 @@ def simulate(made: Lives, seed: int, number: int) -> Counter[str]:
         replay = f"python -m reliability.simulator --seed {seed} --only {number}"
         raise AssertionError(f"{replay}\n{' → '.join(case.trail)}\n{type(error).__name__}: {error}") from error
     case.counts.update({f"at {name}": 1 for name in case.points})
-    return case.counts + Counter(requests=case.web.asked, payloads=case.twin.taken)
+    return case.counts + Counter(requests=case.web.asked, payloads=len(case.twin.taken))
 
 
 def main() -> None:

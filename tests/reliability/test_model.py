@@ -124,7 +124,8 @@ class Machine(RuleBasedStateMachine):
         """Everything is carried; then the store is asked at every moment that matters, and a little before."""
         if not self.sent:
             return
-        for step in (self.node.pipeline.normaliser.step, self.node.pipeline.projector.step):
+        flow = self.node.pipeline
+        for step in (flow.normaliser.step, flow.projector.step, flow.lakekeeper.step, flow.settler.step):
             while step():
                 pass
         moments = self.twin.moments()

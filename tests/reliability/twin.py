@@ -7,11 +7,13 @@ when it was due; a place that a complete payload no longer lists is withdrawn wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 FIVE = timedelta(minutes=5)
 DELAY, WINDOW = timedelta(minutes=5), timedelta(hours=1)
+# A clock that wavers by less than this does not say which of two payloads came first: the second one did.
+WAVERS = timedelta(seconds=1)
 Key = tuple[str, datetime]
 
 
@@ -40,7 +42,8 @@ class Twin:
 
     def __init__(self) -> None:
         self.versions: dict[Key, list[Version]] = {}
-        self.taken = 0
+        self.taken: list[Payload] = []
+        self._learned = 0
         self._latest: dict[str, object] = {}
         self._contents: set[object] = set()
         self._listed: dict[datetime, list[set[str]]] = {}
@@ -53,9 +56,19 @@ class Twin:
             return False
         self._latest[payload.subject] = content
         self._contents.add(content)
-        self.taken += 1
-        self._learn(payload)
+        newest = max((one.received for one in self.taken), default=payload.received - 2 * WAVERS)
+        if payload.received <= newest < payload.received + WAVERS:
+            payload = replace(payload, received=newest + timedelta(microseconds=1))
+        self.taken.append(payload)
         return True
+
+    def _learn_all(self) -> None:
+        """What all that was taken says, in the order in which it was received."""
+        if self._learned == len(self.taken):
+            return
+        self.versions, self._listed, self._learned = {}, {}, len(self.taken)
+        for payload in sorted(self.taken, key=lambda one: one.received):
+            self._learn(payload)
 
     def _learn(self, payload: Payload) -> None:
         due = payload.start + FIVE + DELAY
@@ -75,8 +88,14 @@ class Twin:
     def _add(self, key: Key, version: Version) -> None:
         self.versions.setdefault(key, []).append(version)
 
+    def keys(self) -> set[Key]:
+        """Every key that anything is known of."""
+        self._learn_all()
+        return set(self.versions)
+
     def as_of(self, moment: datetime, basis: str) -> dict[Key, float | None]:
         """Key → price, by what was known at a moment."""
+        self._learn_all()
         found = {}
         for key, versions in self.versions.items():
             stood = [one for one in versions if _counts(one, moment, basis)]
@@ -86,6 +105,7 @@ class Twin:
 
     def moments(self) -> list[datetime]:
         """Every moment at which something became known."""
+        self._learn_all()
         return sorted(
             {at for versions in self.versions.values() for one in versions for at in (one.known, one.received)}
         )
