@@ -23,6 +23,7 @@ from .source import Source
 from .spans import spans_of
 
 _EVERY_S = 60.0
+# As the audit trail tells it.
 WHO, WHY = "c254", "read again, or received out of order"
 
 
