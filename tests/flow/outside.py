@@ -23,6 +23,6 @@ def lake_rows(folder: Path, sql: str, table: str = "interval_prices") -> list[tu
 
 
 def lake_count(folder: Path, table: str = "interval_prices") -> int:
-    """Rows of the table, every version."""
+    """Rows of the table, every version, however often one is there."""
     found = lake_rows(folder, "SELECT count(*) FROM rows", table)
     return int(found[0][0]) if found else 0
