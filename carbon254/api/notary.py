@@ -20,7 +20,7 @@ import pyarrow as pa
 from carbon254.clock import Clock
 from carbon254.errors import QueryRefused
 from carbon254.model import Stream, catalogue
-from carbon254.model.arrival import arrival_in, arrival_of
+from carbon254.model.arrival import arrival_in, arrival_of, arrived_in
 from carbon254.proof.merkle import Growing
 from carbon254.proof.receipt import FeedVersion, OlderVersion, Receipt, root_over, sealed, strangers
 from carbon254.proof.rows import rows_hash
@@ -257,12 +257,8 @@ def _bound(mine: Sequence[Record], others: Sequence[Record]) -> Upto:
         return Upto(datetime.fromtimestamp(0, UTC), "")
     last = max(mine, key=lambda one: arrival_in(one.headers))
     before = [one for one in others if arrival_in(one.headers) < arrival_in(last.headers)]
-    (at, payload), *without = map(_arrived, (last, *before))
+    (at, payload), *without = (arrived_in(one.headers) for one in (last, *before))
     return Upto(at, payload, tuple(without))
-
-
-def _arrived(record: Record) -> tuple[datetime, str]:
-    return datetime.fromisoformat(record.headers["received_at"]), record.headers["sha256"]
 
 
 def _compared(receipt: Receipt, table: pa.Table) -> list[str]:

@@ -75,9 +75,7 @@ class Normaliser:
             reach("normalise.appended")
             for (scope, key), value in outcome.states.items():
                 txn.put_state(scope, key, value)
-            if outcome.first:
-                span = f"{outcome.first} {outcome.last}".encode()
-                txn.put_state(f"span:{record.topic}", arrival_in(record.headers), span)
+            _note_span(txn, record, outcome)
             for letter in outcome.letters:
                 txn.add_letter(letter)
             reach("normalise.kept")
@@ -200,6 +198,10 @@ def note_unsettled(txn: Txn, topic: str, times: Sequence[str]) -> None:
 def note_given(txn: Txn, record: Record, outcome: Outcome) -> None:
     """Keep which batches an arrival gives now, and the span of their times."""
     _note_given(txn, record, [one.headers["batch"] for one in outcome.batches if one.topic.startswith(_ROWS)])
+    _note_span(txn, record, outcome)
+
+
+def _note_span(txn: Txn, record: Record, outcome: Outcome) -> None:
     if outcome.first:
         span = f"{outcome.first} {outcome.last}".encode()
         txn.put_state(f"span:{record.topic}", arrival_in(record.headers), span)

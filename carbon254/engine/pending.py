@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from carbon254.errors import TransientError
+from carbon254.model.arrival import arrived_in
 from carbon254.stores.log import Log
 
 Arrived = tuple[datetime, str]
@@ -22,9 +23,5 @@ def under_way(log: Log, topic: str) -> frozenset[Arrived]:
         records = log.read(consumer, f"{prefix}{topic}", _MOST)
         if len(records) == _MOST:
             raise TransientError(f"{consumer} is far behind on {topic}; do it again once it has caught up: c254 status")
-        found.update(
-            (datetime.fromisoformat(one.headers["received_at"]), one.headers["sha256"])
-            for one in records
-            if one.topic == f"{prefix}{topic}"
-        )
+        found.update(arrived_in(one.headers) for one in records if one.topic == f"{prefix}{topic}")
     return frozenset(found)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from carbon254.calendars import day_of
 from carbon254.clock import Clock
 from carbon254.model import Dataset, dataset
+from carbon254.model.arrival import arrived_in
 from carbon254.model.arrow import conform
 from carbon254.stores.hot import HotStore
 from carbon254.stores.log import Log, NewRecord, Record
@@ -134,7 +135,7 @@ class Quarantine:
         if not waiting.height or record.headers.get("released"):
             return
         source = self._sources[topic]
-        arrived = datetime.fromisoformat(record.headers["received_at"]), record.headers["sha256"]
+        arrived = arrived_in(record.headers)
         held_at, payload = pl.col("held_at"), pl.col("payload").cast(pl.String)
         mine = waiting.filter((held_at < arrived[0]) | ((held_at == arrived[0]) & (payload <= arrived[1])))
         if not mine.height:

@@ -24,6 +24,7 @@ from carbon254.calendars import day_of
 from carbon254.clock import Clock, SystemClock
 from carbon254.errors import CorruptPayload
 from carbon254.faults import reach
+from carbon254.model.arrival import arrived_in
 from carbon254.stores.hot import HotStore
 from carbon254.stores.lake import Lake
 from carbon254.stores.ledger import Act, Lease, Ledger
@@ -149,7 +150,7 @@ class Rebuilder:
         coming = under_way(self._log, topic)
         every = self._records(topic)
         self._refuse_fewer(source, every, start, end)
-        records = [one for one in every if self._overlaps(one, start, end) and _arrived(one) not in coming]
+        records = [one for one in every if self._overlaps(one, start, end) and arrived_in(one.headers) not in coming]
         outcomes = self._parsed(source, records, progress, how)
         tables, batches = _apart(outcomes)
         reach("rebuild.parsed")
@@ -288,10 +289,6 @@ def _apart(outcomes: Sequence[Outcome]) -> tuple[list[pa.Table], list[NewRecord]
     batches = [batch for outcome in outcomes for batch in outcome.batches]
     rows = [decode(batch.body) for batch in batches if batch.topic.startswith("rows.")]
     return rows, [batch for batch in batches if batch.topic.startswith(PREFIX)]
-
-
-def _arrived(record: Record) -> tuple[datetime, str]:
-    return datetime.fromisoformat(record.headers["received_at"]), record.headers["sha256"]
 
 
 def _between(tables: list[pa.Table], column: str, start: datetime, end: datetime) -> pa.Table:

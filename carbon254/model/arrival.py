@@ -28,6 +28,11 @@ def arrival_in(headers: Mapping[str, Any]) -> str:
     return arrival_of(headers["received_at"], headers["sha256"])
 
 
+def arrived_in(headers: Mapping[str, Any]) -> tuple[datetime, str]:
+    """(received_at, SHA-256) of the arrival that a record of the log came from; compares as arrivals do."""
+    return datetime.fromisoformat(headers["received_at"]), headers["sha256"]
+
+
 def arrival_number(feed: str, arrival: str) -> int:
     """The arrival of a feed as a number of 63 bits, the same in every process; its order says nothing."""
     return int.from_bytes(hashlib.sha256(f"{feed} {arrival}".encode()).digest()[:8]) >> 1
